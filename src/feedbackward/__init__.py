@@ -1,0 +1,58 @@
+"""Feedback, with a backward pass.
+
+    state[t], y[t] = cell(state[t-1], x[t]; parameters),    t = 0 .. T-1
+
+Every recurrence of this shape runs as one native loop, forward and backward. Names are imported when they are first
+used, so that ``import feedbackward`` needs no framework and costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "lfilter": "filters.lfilter",
+    "sosfilt": "filters.sosfilt",
+    "filtfilt": "filters.filtfilt",
+    "sosfiltfilt": "filters.filtfilt",
+    "lfilter_zi": "filters.initial",
+    "sosfilt_zi": "filters.initial",
+    "lfiltic": "filters.initial",
+    "linear_recurrence": "filters.linear",
+}
+_FOLDERS = ("design", "nn", "reference")
+
+__all__ = [*_HOME, *_FOLDERS, "__version__"]
+
+if TYPE_CHECKING:
+    from . import design, nn, reference
+    from .filters.filtfilt import filtfilt, sosfiltfilt
+    from .filters.initial import lfilter_zi, lfiltic, sosfilt_zi
+    from .filters.lfilter import lfilter
+    from .filters.linear import linear_recurrence
+    from .filters.sosfilt import sosfilt
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME and name not in _FOLDERS:
+        raise AttributeError(f"module 'feedbackward' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f".{_HOME.get(name, name)}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            f"feedbackward.{name} needs PyTorch, which is not installed: install the build you want "
+            "(https://pytorch.org/get-started), or `pip install feedbackward[torch]` for the default one.",
+            name="torch",
+        ) from error
+    value = getattr(module, name) if name in _HOME else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
