@@ -1,0 +1,152 @@
+"""The pictures of the report: times per case, peak memory, and the cost against size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from .case import OURS
+
+OURS_COLOR, PEER_COLOR, FLOOR_COLOR, INK = "#0b6e4f", "#9aa5b1", "#d9dee4", "#1f2933"
+CURVES = (("gradient", "forward and backward", "#c05621"), ("forward", "forward", OURS_COLOR))
+STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#7b8794",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "svg.hashsalt": "feedbackward",
+    "figure.facecolor": "white",
+}
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with the unit that gives it one to three digits before the point."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale or unit == "µs":
+            return f"{seconds / scale:.3g} {unit}" if seconds / scale < 1000 else f"{seconds / scale:,.0f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def save(path: Path) -> None:
+    """Write the current figure as SVG, the same bytes for the same numbers."""
+    plt.savefig(path, metadata={"Date": None}, bbox_inches="tight")
+    plt.close()
+
+
+def bars(axes: Axes, title: str, rows: dict[str, dict[str, Any]]) -> None:
+    """One case: a bar per peer on a logarithmic axis, ours first, floors pale."""
+    timed = {name: row for name, row in rows.items() if "seconds" in row}
+    names = sorted(timed, key=lambda name: timed[name]["seconds"])
+    values = [timed[name]["seconds"] for name in names]
+    colors = [
+        OURS_COLOR if name.startswith(OURS) else FLOOR_COLOR if timed[name]["floor"] else PEER_COLOR for name in names
+    ]
+    left = min(values) / 2
+    axes.barh(names, np.array(values) - left, left=left, color=colors, height=0.72)
+    axes.set_xscale("log")
+    axes.set_xlim(left, max(values) * 6)
+    axes.invert_yaxis()
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        row = timed[name]
+        text = seconds_text(value)
+        if "ratio" in row and name != OURS:
+            text += f"  ({row['ratio']:.2g}×)" if row["ratio"] < 100 else f"  ({row['ratio']:,.0f}×)"
+        axes.text(value * 1.08, place, text, va="center", fontsize=10)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontweight("bold" if name == OURS else "normal")
+    axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold")
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds_text(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def times(path: Path, cases: dict[str, dict[str, Any]], names: list[str]) -> None:
+    """The times of a few cases, one below the other."""
+    cases = {name: cases[name] for name in names if _any_timed(cases.get(name))}
+    if not cases:
+        return
+    counts = [sum("seconds" in row for row in case["rows"].values()) for case in cases.values()]
+    with plt.rc_context(STYLE):
+        _, grid = plt.subplots(
+            len(cases),
+            figsize=(9, sum(0.34 * count + 0.95 for count in counts)),
+            gridspec_kw={"height_ratios": [0.34 * count + 0.3 for count in counts]},
+            squeeze=False,
+            layout="constrained",
+        )
+        for axes, case in zip(grid[:, 0], cases.values(), strict=True):
+            bars(axes, case["title"], case["rows"])
+        save(path)
+
+
+def _any_timed(case: dict[str, Any] | None) -> bool:
+    return case is not None and any("seconds" in row for row in case["rows"].values())
+
+
+def memory(path: Path, cases: dict[str, dict[str, Any]], name: str) -> None:
+    """Peak memory beyond inputs and outputs of one case."""
+    rows = {
+        peer: row["memory"]["extra_mb"]
+        for peer, row in cases.get(name, {"rows": {}})["rows"].items()
+        if "extra_mb" in row.get("memory", {})
+    }
+    if not rows:
+        return
+    names = sorted(rows, key=lambda peer: rows[peer])
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(figsize=(9, 0.38 * len(rows) + 1), layout="constrained")
+        axes.barh(
+            names,
+            [rows[peer] for peer in names],
+            color=[OURS_COLOR if peer.startswith(OURS) else PEER_COLOR for peer in names],
+            height=0.72,
+        )
+        for place, peer in enumerate(names):
+            axes.text(rows[peer] + max(rows.values()) * 0.01, place, f"{rows[peer]:,.0f} MB", va="center", fontsize=10)
+        for label, peer in zip(axes.get_yticklabels(), names, strict=True):
+            label.set_fontweight("bold" if peer == OURS else "normal")
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("peak memory beyond inputs and outputs, MB")
+        axes.set_title(cases[name]["title"], loc="left", fontsize=11.5, fontweight="bold")
+        save(path)
+
+
+def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
+    """Cost against each size, both axes logarithmic, with a line of slope one through the largest size."""
+    labels = {
+        "time": "samples of each of 256 lanes",
+        "lanes": "lanes of 4096 samples",
+        "sections": "sections, 256 lanes of 4096 samples",
+        "one signal: time": "samples of one signal",
+    }
+    with plt.rc_context(STYLE):
+        _, grid = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+        for axes, (axis, points) in zip(grid.flat, sweeps.items(), strict=True):
+            sizes = np.array([point["size"] for point in points], float)
+            for name, label, color in CURVES:
+                values = np.array([point[name] for point in points])
+                axes.loglog(sizes, values[-1] * sizes / sizes[-1], color="#9aa5b1", linewidth=1, linestyle=(0, (4, 3)))
+                axes.loglog(sizes, values, "o-", color=color, markersize=4, linewidth=1.8, label=label)
+            axes.plot([], [], color="#9aa5b1", linewidth=1, linestyle=(0, (4, 3)), label="proportional")
+            axes.set_xlabel(labels[axis])
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds_text(value)))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            if axis == "sections":
+                axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+                axes.xaxis.set_minor_formatter(NullFormatter())
+                axes.minorticks_off()
+            axes.grid(True, which="major", color="#e4e7eb", linewidth=0.8)
+        grid[0, 0].legend(frameon=False, loc="upper left")
+        save(path)

@@ -1,0 +1,24 @@
+"""Every case, in the order of the report."""
+
+from __future__ import annotations
+
+from .case import Case
+from .cases import bank, block, linear, signal, varying
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        bank.forward,
+        bank.gradient,
+        signal.forward,
+        signal.gradient,
+        signal.sections_forward,
+        signal.sections_gradient,
+        block.single,
+        block.sections,
+        varying.forward,
+        varying.gradient,
+        linear.forward,
+        linear.gradient,
+    )
+}

@@ -1,0 +1,154 @@
+"""Turn the results of a run into ``docs/benchmarks``: ``python -m benchmarks.report [--json FILE] [--to FOLDER]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from . import plots
+from .case import OURS
+from .run import RESULTS
+
+DOCS = Path(__file__).parent.parent / "docs" / "benchmarks"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the page and its pictures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Write the benchmark report.")
+    parser.add_argument("--json", type=Path, default=RESULTS, help="results of benchmarks.run (default: %(default)s)")
+    parser.add_argument("--to", type=Path, default=DOCS, help="where the page goes (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if not options.json.is_file():
+        raise SystemExit(f"--json: {options.json} does not exist; run `python -m benchmarks.run` first.")
+    results = json.loads(options.json.read_text())
+    options.to.mkdir(parents=True, exist_ok=True)
+    cases = results["cases"]
+    plots.times(options.to / "bank.svg", cases, ["bank_forward", "bank_gradient"])
+    plots.times(
+        options.to / "signal.svg",
+        cases,
+        ["signal_forward", "signal_gradient", "sections_forward", "sections_gradient"],
+    )
+    plots.times(options.to / "block.svg", cases, ["block_single", "block_sections"])
+    plots.times(
+        options.to / "others.svg",
+        cases,
+        ["varying_forward", "varying_gradient", "linear_forward", "linear_gradient"],
+    )
+    plots.memory(options.to / "memory.svg", cases, "bank_gradient")
+    if "scaling" in results:
+        plots.scaling(options.to / "scaling.svg", results["scaling"])
+    (options.to / "README.md").write_text(page(results, {path.name for path in options.to.glob("*.svg")}))
+    print(f"Report: {options.to / 'README.md'}")
+
+
+def page(results: dict[str, Any], pictures: set[str]) -> str:
+    """The whole page as markdown."""
+    parts = [
+        "# Benchmarks\n",
+        _introduction(results),
+        "## Targets\n",
+        _targets(results["cases"]),
+        _picture(pictures, "bank", "Times of the filter bank"),
+        _picture(pictures, "memory", "Peak memory of the filter bank with gradients"),
+        _picture(pictures, "signal", "Times of one long signal"),
+        _picture(pictures, "block", "Times of a short block"),
+        _picture(pictures, "others", "Times of varying coefficients and linear recurrences"),
+    ]
+    if "scaling" in results:
+        parts += ["## Cost against size\n", _scaling(results["scaling"])]
+        parts += [_picture(pictures, "scaling", "Cost against size")]
+    if "instruction_sets" in results:
+        parts += ["## Instruction sets\n", _instruction_sets(results["cases"], results["instruction_sets"])]
+    parts += ["## All numbers\n", *(_case(case) for case in results["cases"].values())]
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _introduction(results: dict[str, Any]) -> str:
+    machine, versions = results["machine"], results["versions"]
+    installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version != "not installed")
+    missing = [name for name, version in versions.items() if version == "not installed"]
+    cpu = f"{machine['cpu']} ({machine['vector_instructions']}; caches {machine['caches']}), {machine['system']}"
+    return f"""Measured on {results["date"]} on {cpu}, float32, {results["threads"]} threads for every library:
+{installed}.{f" Not installed: {', '.join(missing)}." if missing else ""}
+
+Every result was compared with float64 (scipy, or a plain loop where scipy has no such function) before it was timed.
+A ratio is the median over interleaved pairs of calls, ours and the peer's, in the same run; on a shared machine times
+vary more than ratios do. Extra memory is the peak of one call in a fresh process, less what it returns. `make bench`
+repeats all of it.
+"""
+
+
+def _targets(cases: dict[str, dict[str, Any]]) -> str:
+    lines = ["| case | target | measured | verdict |", "|---|---|---:|---|"]
+    for case in cases.values():
+        for target in case["targets"]:
+            verdict = {True: "met", False: "**missed**", None: "not measured"}[target["met"]]
+            lines.append(f"| {case['title']} | {target['text']} | {_measured(target)} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def _measured(target: dict[str, Any]) -> str:
+    if target["value"] is None:
+        return "–"
+    unit = {"times": "×", "speedup": "×", "memory": "MB", "microseconds": "µs"}[target["quantity"]]
+    return f"{target['value']:.3g} {unit}"
+
+
+def _picture(pictures: set[str], name: str, text: str) -> str:
+    return f"![{text}]({name}.svg)\n" if f"{name}.svg" in pictures else ""
+
+
+def _case(case: dict[str, Any]) -> str:
+    weighed = any("memory" in row for row in case["rows"].values())
+    head = ["", "time", "time / ours", "error / allowed"] + ["extra memory"] * weighed
+    lines = [f"### {case['title']}\n", "| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    order = sorted(case["rows"].items(), key=lambda item: item[1].get("seconds", float("inf")))
+    for name, row in order:
+        label = f"**{name}**" if name == OURS else f"*{name} (floor)*" if row["floor"] else name
+        if "seconds" not in row:
+            lines.append(f"| {label} | {row['reason']} |" + " |" * (len(head) - 2))
+            continue
+        cells = [label, plots.seconds_text(row["seconds"])]
+        cells.append(f"{row['ratio']:.3g}" if "ratio" in row and name != OURS else "")
+        cells.append(f"{row['error']:.0e} / {row['tolerance']:.0e}" if "error" in row else "")
+        if weighed:
+            weight = row.get("memory", {})
+            cells.append(f"{weight['extra_mb']:,.1f} MB" if "extra_mb" in weight else weight.get("reason", ""))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _scaling(sweeps: dict[str, list[dict[str, float]]]) -> str:
+    """The exponent between the two largest sizes, 1 where the cost is proportional."""
+    import math
+
+    lines = ["| size | from | to | forward: cost × | forward and backward: cost × |", "|---|---:|---:|---:|---:|"]
+    for axis, points in sweeps.items():
+        last = points[-1]
+        start = next(point for point in points if point["size"] * 8 >= last["size"])
+        growth = [last[name] / start[name] for name in ("forward", "gradient")]
+        exponents = [math.log(one) / math.log(last["size"] / start["size"]) for one in growth]
+        cells = [f"{one:.2f} (exponent {exponent:.2f})" for one, exponent in zip(growth, exponents, strict=True)]
+        lines.append(f"| {axis} | {start['size']:g} | {last['size']:g} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _instruction_sets(cases: dict[str, dict[str, Any]], sets: dict[str, Any]) -> str:
+    names = list(sets)
+    lines = ["| case | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for case in next((found for found in sets.values() if "reason" not in found), {}):
+        title = cases[case]["title"] if case in cases else case
+        cells = []
+        for name in names:
+            row = sets[name].get(case, {})
+            cells.append(plots.seconds_text(row["seconds"]) if "seconds" in row else row.get("reason", "–"))
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    reasons = [f"{name}: {found['reason']}" for name, found in sets.items() if "reason" in found]
+    return "\n".join(lines + [""] * bool(reasons) + reasons) + "\n"
+
+
+if __name__ == "__main__":
+    main()

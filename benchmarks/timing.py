@@ -1,0 +1,58 @@
+"""Times of calls, taken in interleaved pairs, because on a shared machine only ratios within one run can be trusted."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from .case import Call
+
+SAMPLE = 0.005  # seconds: a shorter call is repeated within one sample
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Medians over the rounds: seconds per call of each, and the ratio of the second to the first within a round."""
+
+    first: float
+    second: float
+    ratio: float
+    rounds: int
+
+
+def repeats(call: Call) -> int:
+    """How often to run a call so that one sample is long enough for the clock."""
+    number = 1
+    while (elapsed := sample(call, number) * number) < SAMPLE:
+        number = max(2 * number, int(number * SAMPLE / max(elapsed, 1e-7)))
+    return number
+
+
+def sample(call: Call, number: int) -> float:
+    """Seconds per call; what a call returns is released after the clock is read, unless the call is repeated."""
+    start = time.perf_counter()
+    for _ in range(number):
+        outputs = call()
+    elapsed = time.perf_counter() - start
+    del outputs
+    return elapsed / number
+
+
+def pair(first: Call, second: Call, rounds: int) -> Pair:
+    """Time two calls in turn; the order alternates, so that neither always runs in the other's wake."""
+    numbers = repeats(first), repeats(second)
+    times: list[tuple[float, float]] = []
+    for turn in range(rounds):
+        if turn % 2:
+            later = sample(second, numbers[1])
+            times.append((sample(first, numbers[0]), later))
+        else:
+            sooner = sample(first, numbers[0])
+            times.append((sooner, sample(second, numbers[1])))
+    return Pair(
+        first=statistics.median(one for one, _ in times),
+        second=statistics.median(two for _, two in times),
+        ratio=statistics.median(two / one for one, two in times),
+        rounds=rounds,
+    )
