@@ -1,0 +1,103 @@
+"""How far a filtered signal may lie from the truth: bounds from dtype, order and the filter's own conditioning.
+
+A filter in floating point commits a rounding error of at most (2 n + 4) eps M / 2 per sample, M being the largest sum
+of magnitudes that meets in one of its n + 1 accumulators. Such an error is fed back: it reaches the output through
+1 / A(z) and adds up to at most G, the sum of |impulse response of 1 / A|; every later section multiplies it by at most
+L, the sum of |impulse response of B / A|. The same goes for rounding the normalized coefficients. A kernel that cuts
+time into segments, or fuses multiply and add, rounds in other places, not more often: a factor of four covers them.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import torch
+from scipy import signal
+from torch import Tensor
+
+SLACK = 4.0
+IMPULSE = 1024
+
+
+def eps(dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).eps
+
+
+def largest(tensor: Tensor | None) -> float:
+    return 0.0 if tensor is None or tensor.numel() == 0 else tensor.detach().abs().max().item()
+
+
+def feedback_gain(a: Tensor) -> float:
+    """G of the worst of the filters a (..., na), a0 divided out."""
+    impulse = np.zeros(IMPULSE)
+    impulse[0] = 1
+    rows = np.unique(a.detach().resolve_conj().numpy().reshape(-1, a.shape[-1]), axis=0)
+    wide = np.complex128 if a.is_complex() else np.float64
+    return max((np.abs(signal.lfilter(row[:1], row.astype(wide), impulse)).sum() for row in rows), default=1.0)
+
+
+def filter_bound(
+    dtype: torch.dtype, sections: list[tuple[Tensor, Tensor]], x: Tensor, zi: Tensor | None = None
+) -> float:
+    """The largest error of y and of zf, for a cascade of (b, a) run in dtype; b and a need not broadcast."""
+    state, peak, error = largest(zi), largest(x), 0.0
+    for b, a in sections:
+        order = max(b.shape[-1], a.shape[-1]) - 1
+        gain = feedback_gain(a)
+        a_sum = largest((a / a[..., :1]).abs().sum(-1))
+        b_sum = largest(b.abs().sum(-1)) * largest(1 / a[..., 0])
+        out = gain * (b_sum * peak + state)
+        error = max(gain * b_sum, 1.0) * error + gain * (order + 2) * (b_sum * peak + a_sum * out + state)
+        peak = out
+    return SLACK * eps(dtype) * error
+
+
+def split(sos: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The cascade of sos (..., sections, 6), as filter_bound takes it."""
+    return [(section[..., :3], section[..., 3:]) for section in sos.unbind(-2)]
+
+
+def assert_filtered(
+    actual: Tensor,
+    truth: Tensor,
+    dtype: torch.dtype,
+    sections: list[tuple[Tensor, Tensor]],
+    x: Tensor,
+    zi: Tensor | None = None,
+    note: str = "",
+) -> None:
+    """Compare a filter's y or zf, computed in dtype, with the truth of a wider (or the same) dtype."""
+    bound = filter_bound(dtype, sections, x, zi)
+    assert not truth.numel() or bound < 0.02 * max(largest(truth), 0.1), (
+        f"the bound {bound} can no longer tell right from wrong {note}"
+    )
+    near(actual, truth, bound, note)
+
+
+def near(actual: Tensor, truth: Tensor, bound: float, note: str = "") -> None:
+    """Same shape, every element within ``bound``; the dtypes may differ in width, never in kind."""
+    assert actual.is_complex() == truth.is_complex(), f"{actual.dtype} for {truth.dtype} {note}"
+    torch.testing.assert_close(
+        actual.detach().to(truth.dtype),
+        truth.detach(),
+        rtol=0,
+        atol=bound,
+        msg=lambda text: f"{note}\n{text}",
+    )
+
+
+def gradient_bound(dtype: torch.dtype, sections: list[tuple[Tensor, Tensor]], steps: int, truth: Tensor) -> float:
+    """The largest error of a gradient whose true value is ``truth``.
+
+    The adjoint of a filter is the same filter run backward, so each term of the sum over time has been through the
+    filter twice; the rounding errors of the sum are a random walk of ``steps`` steps.
+    """
+    error = prod(feedback_gain(a) for _, a in sections)
+    order = max(max(b.shape[-1], a.shape[-1]) for b, a in sections)
+    return SLACK * eps(dtype) * (order + 2) * error * max(steps, 1) ** 0.5 * max(largest(truth), 1.0)
+
+
+def recurrence_bound(dtype: torch.dtype, decay: Tensor, history: Tensor) -> float:
+    """The largest error of h, given |decay| < 1 everywhere: an error of 2 eps |h| per step, fed back through decay."""
+    return SLACK * 2 * eps(dtype) * largest(history) / (1 - min(largest(decay), 0.999))

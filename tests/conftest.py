@@ -1,0 +1,52 @@
+"""Fixtures that every test shares: a seed of its own, poisoned fresh memory, and this machine's instruction sets."""
+
+from __future__ import annotations
+
+import platform
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+INSTRUCTION_SETS = {
+    "baseline": set(),
+    "avx2": {"avx2", "fma"},
+    "avx512": {"avx512f", "avx512vl", "avx512dq", "avx512bw"},
+}
+
+
+@pytest.fixture(autouse=True)
+def seed(request: pytest.FixtureRequest) -> int:
+    """Each test has its own numbers, and the same on every run."""
+    torch = pytest.importorskip("torch")
+    value = zlib.crc32(request.node.nodeid.encode())
+    torch.manual_seed(value)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def poisoned_memory() -> Iterator[None]:
+    """Fill what ``torch.empty`` returns with NaN, so that an element nobody wrote is seen."""
+    torch = pytest.importorskip("torch")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    yield
+    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _cpu_flags() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((set(line.split(":")[1].split()) for line in lines if line.startswith("flags")), set())
+
+
+@pytest.fixture(params=INSTRUCTION_SETS)
+def instruction_set(request: pytest.FixtureRequest) -> str:
+    """Each value of FEEDBACKWARD_ISA that this machine can run."""
+    if request.param != "baseline" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip(f"{request.param} is an x86 instruction set, this is {platform.machine()}")
+    if missing := INSTRUCTION_SETS[request.param] - _cpu_flags():
+        pytest.skip(f"this processor lacks {', '.join(sorted(missing))}")
+    return request.param

@@ -1,0 +1,243 @@
+"""What must hold whatever the input: neighbors untouched, same bits every time, every instruction set, any size."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import cases
+import pytest
+import torch
+
+import feedbackward as fb
+
+HERE = Path(__file__).parent
+GIGABYTE = 2**30
+
+
+def run_battery(**environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, str(HERE / "battery.py")],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout.strip()
+
+
+def test_each_instruction_set(instruction_set):
+    """The allocator fills what it hands out with large garbage, so scratch memory that nobody wrote is seen too."""
+    run_battery(FEEDBACKWARD_ISA=instruction_set, MALLOC_PERTURB_="128")
+
+
+def test_two_processes_and_any_number_of_threads_compute_the_same_bits():
+    assert run_battery(OMP_NUM_THREADS="1") == run_battery(OMP_NUM_THREADS="2")
+
+
+def test_an_unknown_instruction_set_is_refused():
+    code = "import torch, feedbackward as fb; fb.lfilter(torch.ones(1), torch.ones(1), torch.ones(3))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FEEDBACKWARD_ISA": "abacus"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode != 0
+    assert "abacus" in result.stderr
+    assert "avx2" in result.stderr
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf"), 3e38])
+@pytest.mark.parametrize("dim", [-1, 0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=str)
+def test_a_poisoned_lane_leaves_its_neighbors_bit_identical(poison, dim, dtype):
+    lanes, steps = 37, 300
+    b, a = cases.numerator((lanes,), 3, dtype), cases.denominator((lanes,), 3, dtype)
+    x, zi = torch.randn(cases.insert_time((lanes,), steps, dim), dtype=dtype), torch.randn(lanes, 2, dtype=dtype)
+    weight = torch.randn(cases.insert_time((lanes,), steps, dim), dtype=dtype)
+
+    def run(b, a, x, zi):
+        inputs = [t.clone().requires_grad_() for t in (b, a, x, zi)]
+        y, zf = fb.lfilter(*inputs[:3], dim, inputs[3])
+        grads = torch.autograd.grad((y, zf), inputs, (weight, torch.ones_like(zf)))
+        lanes_first = (t.mT if dim == 0 and t.shape == (steps, lanes) else t for t in (y, zf, *grads))
+        return [t.detach() for t in lanes_first]
+
+    clean = run(b, a, x, zi)
+    for lane in (0, 5, 15, 16, 36):
+        others = torch.arange(lanes) != lane
+        for which in range(4):
+            tensors = [t.clone() for t in (b, a, x, zi)]
+            index = (lane, 1) if which != 2 or dim == -1 else (1, lane)
+            tensors[which][index] = poison
+            dirty = run(*tensors)
+            for mine, truth in zip(dirty, clean, strict=True):
+                assert torch.equal(mine[others], truth[others])
+            assert poison == 3e38 or not torch.cat([t[lane].flatten() for t in dirty]).isfinite().all()
+
+
+def test_an_unstable_lane_overflows_alone():
+    a = torch.tensor([[1.0, -0.5], [1.0, -1.5], [1.0, 0.5]])
+    x = torch.randn(3, 3000)
+    y = fb.lfilter(torch.ones(1), a, x)
+    assert not y[1].isfinite().all()
+    for lane in (0, 2):
+        alone = fb.lfilter(torch.ones(1), torch.stack([a[lane]] * 3), x)[lane]
+        assert torch.equal(y[lane], alone)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nothing_before_a_bad_sample_is_touched(value):
+    """A single signal is cut in time: what comes later may not leak into what came before."""
+    b, a = cases.numerator((), 3), cases.denominator((), 3)
+    x = torch.randn(20_000, dtype=torch.float64)
+    clean = fb.lfilter(b, a, x)
+    for at in (0, 1, 63, 64, 5000, 9999, 10000, 19_999):
+        dirty = x.clone()
+        dirty[at] = value
+        y = fb.lfilter(b, a, dirty)
+        torch.testing.assert_close(y[:at], clean[:at], rtol=1e-12, atol=1e-12)
+        assert not y[at].isfinite()
+        assert y[at:].isnan()[2:].all() or not y[at:].isfinite().any()
+
+
+def test_an_unstable_single_signal_follows_the_loop_until_it_overflows():
+    """Segments that overflow from zero state must not turn an early sample into NaN."""
+    b, a = torch.ones(1, dtype=torch.float64), torch.tensor([1.0, -1.05], dtype=torch.float64)
+    x = torch.zeros(40_000, dtype=torch.float64)
+    x[0] = 1
+    y = fb.lfilter(b, a, x)
+    expected = 1.05 ** torch.arange(40_000, dtype=torch.float64)
+    finite = expected.isfinite()
+    torch.testing.assert_close(y[finite], expected[finite], rtol=1e-10, atol=0)
+    assert not y[~finite].isfinite().any()
+
+
+def test_silence_stays_silent_beside_a_filter_that_would_overflow():
+    """Zero in, zero out: cutting time may not multiply an infinite carry by zero."""
+    y = fb.lfilter(torch.ones(1), torch.tensor([1.0, -2.0]), torch.zeros(50_000))
+    assert torch.equal(y, torch.zeros(50_000))
+    late = torch.zeros(50_000)
+    late[-3:] = 1
+    y = fb.lfilter(torch.ones(1), torch.tensor([1.0, -2.0]), late)
+    assert torch.equal(y[-4:], torch.tensor([0.0, 1.0, 3.0, 7.0]))
+    h = fb.linear_recurrence(2.0, late)
+    assert torch.equal(h[-4:], torch.tensor([0.0, 1.0, 3.0, 7.0]))
+
+
+def workloads() -> list[torch.Tensor]:
+    outputs = []
+    for shape in ((50_000,), (3, 9001), (64, 700), (300, 300)):
+        b, a = cases.numerator(shape[:-1], 3, torch.float32), cases.denominator(shape[:-1], 3, torch.float32)
+        shared = [b.reshape(-1, 3)[0].clone(), a.reshape(-1, 3)[0].clone()]
+        for inputs in ([b, a, torch.randn(shape)], [*shared, torch.randn(shape)]):
+            inputs = [t.clone().requires_grad_() for t in inputs]
+            y = fb.lfilter(*inputs)
+            outputs += [y.detach(), *torch.autograd.grad(y.square().sum(), inputs)]
+        decay, x = torch.rand(shape[-1], requires_grad=True), torch.randn(shape, requires_grad=True)
+        h = fb.linear_recurrence(decay.expand(shape), x)
+        outputs += [h.detach(), *torch.autograd.grad(h.square().sum(), (decay, x))]
+    return outputs
+
+
+def test_same_bits_on_every_run_and_for_every_number_of_threads(seed):
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3, 2, 1):
+            torch.set_num_threads(threads)
+            torch.manual_seed(seed)
+            results.append(workloads())
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        for mine, first in zip(result, results[0], strict=True):
+            assert torch.equal(mine, first)
+
+
+def test_many_python_threads_at_once():
+    b, a, x = cases.numerator((20,), 3), cases.denominator((20,), 3), torch.randn(4, 20, 2000, dtype=torch.float64)
+    expected, right = fb.lfilter(b, a, x), []
+
+    def work():
+        for _ in range(10):
+            inputs = [t.clone().requires_grad_() for t in (b, a, x)]
+            y = fb.lfilter(*inputs)
+            y.sum().backward()
+            right.append(torch.equal(y, expected))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+    assert right == [True] * 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_can_filter():
+    """A data loader forks after the parent has used its threads; the child must neither hang nor crash."""
+    code = """if True:
+        import os, sys, torch, feedbackward as fb
+        torch.set_num_threads(int(sys.argv[1]))
+        b, a, x = torch.ones(3), torch.tensor([1.0, -0.5]), torch.ones(4, 2000)
+        parent = fb.lfilter(b, a, x)
+        child = os.fork()
+        if child == 0:
+            torch.set_num_threads(1)
+            os._exit(0 if torch.equal(fb.lfilter(b, a, x), parent) else 3)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    for threads in ("1", "2"):
+        assert subprocess.run([sys.executable, "-c", code, threads], timeout=60).returncode == 0
+
+
+def test_denormals_are_kept_and_the_processors_mode_is_left_alone():
+    tiny = torch.finfo(torch.float32).tiny
+    x = torch.tensor([tiny]) / 1024
+    y = fb.lfilter(torch.ones(1), torch.tensor([1.0, -0.5]), torch.cat([x, torch.zeros(8)]))
+    torch.testing.assert_close(y, x.item() * 0.5 ** torch.arange(9.0), rtol=0, atol=1.5e-45)
+    assert (torch.tensor([tiny]) / 2).item() > 0
+
+
+def test_no_warning_is_raised():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = torch.randn(3, 100, requires_grad=True)
+        y = fb.lfilter(torch.ones(2), torch.tensor([1.0, -0.5]), x) + fb.linear_recurrence(0.5, x)
+        y.sum().backward()
+
+
+def available_memory() -> int:
+    info = Path("/proc/meminfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
+
+
+@pytest.mark.skipif(available_memory() < 14 * GIGABYTE, reason="needs 14 GB of free memory")
+@pytest.mark.parametrize("layout", ["time last", "time first"])
+def test_more_than_two_to_the_31_elements(layout):
+    lanes, steps = 3 * 2**14, 2**16 // 3 * 2 + 64  # 2.15e9 outputs of 4 bytes from a few thousand inputs
+    assert lanes * steps > 2**31
+    ramp = torch.randn(steps)
+    b, a = torch.tensor([0.5]), torch.tensor([1.0, -0.5])
+    expected = fb.lfilter(b, a, ramp)
+    poison = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(False)
+    if layout == "time last":
+        y = fb.lfilter(b, a, ramp.expand(lanes, steps))
+        picked = [y[i] for i in (0, 1, lanes // 2, lanes - 2, lanes - 1)]
+    else:
+        y = fb.lfilter(b, a, ramp[:, None].expand(steps, lanes), 0)
+        picked = [y[:, i] for i in (0, 1, lanes // 2, lanes - 2, lanes - 1)]
+    torch.use_deterministic_algorithms(poison, warn_only=True)
+    for signal in picked:
+        torch.testing.assert_close(signal, expected, rtol=1e-5, atol=1e-6)
