@@ -1,0 +1,70 @@
+"""One torch operator with its derivatives, right under every transform.
+
+`torch.library.register_autograd` is what torch.compile and torch.export understand, but it knows neither forward mode
+nor torch.func; a `torch.autograd.Function` knows both, but is opaque to the compiler. Both are made here from the same
+three rules, and a call takes the one that fits where it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+
+class Operator:
+    """``torch.ops.feedbackward.<name>``, callable.
+
+    Args:
+        name: The operator's name.
+        fake: Its outputs for fake tensors, from its arguments.
+        setup_context: ``(ctx, inputs, output)``: keeps what the derivatives need.
+        backward: ``(ctx, *d_outputs)``: the gradient of every argument.
+        jvp: ``(ctx, *tangents)``: the tangent of every output; None stands for a zero tangent.
+        vmap: ``(info, in_dims, *arguments)``: the outputs and their batch axes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        fake: Callable[..., Any],
+        setup_context: Callable[..., None],
+        backward: Callable[..., Any],
+        jvp: Callable[..., Any],
+        vmap: Callable[..., Any],
+    ) -> None:
+        self.native = getattr(torch.ops.feedbackward, name).default
+        qualified = f"feedbackward::{name}"
+        torch.library.register_fake(qualified, fake)
+        torch.library.register_autograd(qualified, backward, setup_context=setup_context)
+        torch.library.register_vmap(qualified, vmap)
+        rules = {
+            "forward": lambda *arguments: self.native(*arguments),
+            "setup_context": setup_context,
+            "backward": backward,
+            "jvp": jvp,
+            "vmap": vmap,
+        }
+        function = {rule: staticmethod(code) for rule, code in rules.items()}
+        self.function = type(name, (torch.autograd.Function,), function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not torch.compiler.is_compiling() and _transformed():
+            return self.function.apply(*arguments)
+        return self.native(*arguments)
+
+
+def _transformed() -> bool:
+    """Whether a torch.func transform or a level of forward-mode differentiation is open."""
+    return forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def to_front(tensor: torch.Tensor | None, batch_dim: int | None, rank: int) -> torch.Tensor | None:
+    """A batched tensor with its batch axis first and axes of size 1 behind it, up to ``rank`` axes in all."""
+    if tensor is None or batch_dim is None:
+        return tensor
+    moved = tensor.movedim(batch_dim, 0)
+    return moved.reshape(moved.shape[0], *(1,) * (rank - moved.ndim), *moved.shape[1:])
