@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from . import memory, timing
 from .case import OURS, Call, Case, NotMeasuredError, Target
 from .check import error
 
-SLOW = 1.0  # seconds per call from which on two rounds must do
+SLOW, VERY_SLOW = 1.0, 5.0  # seconds per call from which on two rounds must do, or one
 
 
 def run_case(
@@ -27,7 +28,9 @@ def run_case(
         rows[name] = row
         try:
             call = build(inputs)
+            start = time.perf_counter()
             outputs = call()
+            seconds = time.perf_counter() - start
         except (ImportError, OSError, AttributeError, NotImplementedError, NotMeasuredError) as problem:
             row["reason"] = _sentence(problem)
             continue
@@ -40,10 +43,12 @@ def run_case(
         del outputs
         if name == OURS:
             ours = call
-            both = timing.pair(call, call, rounds)
+            both = timing.pair(call, call, rounds)  # the noise of a ratio: its row should say 1
         else:
-            turns = min(rounds, 2) if timing.sample(call, 1) > SLOW else rounds
-            both = timing.pair(ours or call, call, turns)
+            if seconds < VERY_SLOW:  # the first call may have compiled something
+                seconds = timing.sample(call, 1)
+            turns = 1 if seconds > VERY_SLOW else min(rounds, 2) if seconds > SLOW else rounds
+            both = timing.pair(ours or call, call, turns, seconds=seconds)
         row["seconds"] = both.second
         row["rounds"] = both.rounds
         if ours is not None:
@@ -83,7 +88,7 @@ def _sentence(problem: Exception) -> str:
 
 
 def _say(name: str, row: dict[str, Any]) -> None:
-    time = f"{row['seconds'] * 1e3:10.3f} ms"
+    duration = f"{row['seconds'] * 1e3:10.3f} ms"
     ratio = f"{row['ratio']:8.2f} x ours" if "ratio" in row else ""
     extra = row.get("memory", {}).get("extra_mb")
-    print(f"  {name:32}{time}  {ratio}" + ("" if extra is None else f"  {extra:8.1f} MB extra"), flush=True)
+    print(f"  {name:32}{duration}  {ratio}" + ("" if extra is None else f"  {extra:8.1f} MB extra"), flush=True)

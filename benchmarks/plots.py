@@ -52,7 +52,8 @@ def bars(axes: Axes, title: str, rows: dict[str, dict[str, Any]]) -> None:
         OURS_COLOR if name.startswith(OURS) else FLOOR_COLOR if timed[name]["floor"] else PEER_COLOR for name in names
     ]
     left = min(values) / 2
-    axes.barh(names, np.array(values) - left, left=left, color=colors, height=0.72)
+    labels = [f"{name} (floor)" if timed[name]["floor"] else name for name in names]
+    axes.barh(labels, np.array(values) - left, left=left, color=colors, height=0.72)
     axes.set_xscale("log")
     axes.set_xlim(left, max(values) * 6)
     axes.invert_yaxis()
@@ -79,13 +80,14 @@ def times(path: Path, cases: dict[str, dict[str, Any]], names: list[str]) -> Non
     with plt.rc_context(STYLE):
         _, grid = plt.subplots(
             len(cases),
-            figsize=(9, sum(0.34 * count + 0.95 for count in counts)),
-            gridspec_kw={"height_ratios": [0.34 * count + 0.3 for count in counts]},
+            figsize=(9, sum(0.34 * count + 1.0 for count in counts)),
+            gridspec_kw={"height_ratios": [0.34 * count + 0.25 for count in counts]},
             squeeze=False,
             layout="constrained",
         )
         for axes, case in zip(grid[:, 0], cases.values(), strict=True):
             bars(axes, case["title"], case["rows"])
+        grid[-1, 0].set_xlabel(f"time of one call, logarithmic; in brackets relative to {OURS}")
         save(path)
 
 

@@ -72,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
             weigh=not options.no_memory and not options.small,
             small=options.small,
         )
+        _write(options.json, results)
     if not options.no_scaling:
         print("Cost against size", flush=True)
         results["scaling"] = sweep(min(rounds, 5), options.small)
@@ -80,9 +81,14 @@ def main(arguments: list[str] | None = None) -> None:
         order = ["baseline", "avx2", "avx512"]
         supported = order[: order.index(machine.vector_instructions()) + 1]
         results["instruction_sets"] = instruction_sets(supported, options.threads, min(rounds, 5), options.small)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(results, indent=1) + "\n")
+    _write(options.json, results)
     print(f"Results: {options.json}")
+
+
+def _write(path: Path, results: dict[str, Any]) -> None:
+    """Called after every case, so that a run that is cut short leaves what it has measured."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
