@@ -22,11 +22,16 @@ using Sizes = std::vector<int64_t>;
 
 fb_dtype dtype_of(const Tensor& tensor) {
     switch (tensor.scalar_type()) {
-        case ScalarType::Float: return FB_FLOAT32;
-        case ScalarType::Double: return FB_FLOAT64;
-        case ScalarType::ComplexFloat: return FB_COMPLEX64;
-        case ScalarType::ComplexDouble: return FB_COMPLEX128;
-        default: STD_TORCH_CHECK(false, "feedbackward: tensors are float32, float64, complex64 or complex128");
+        case ScalarType::Float:
+            return FB_FLOAT32;
+        case ScalarType::Double:
+            return FB_FLOAT64;
+        case ScalarType::ComplexFloat:
+            return FB_COMPLEX64;
+        case ScalarType::ComplexDouble:
+            return FB_COMPLEX128;
+        default:
+            STD_TORCH_CHECK(false, "feedbackward: tensors are float32, float64, complex64 or complex128");
     }
 }
 
@@ -157,7 +162,8 @@ private:
         if (sizes.size() > lanes_.size()) lanes_.insert(lanes_.begin(), sizes.size() - lanes_.size(), 1);
         for (size_t i = 0; i < sizes.size(); ++i) {
             int64_t& lane = lanes_[lanes_.size() - sizes.size() + i];
-            STD_TORCH_CHECK(lane == 1 || sizes[i] == 1 || lane == sizes[i], "feedbackward: leading shapes do not broadcast");
+            STD_TORCH_CHECK(lane == 1 || sizes[i] == 1 || lane == sizes[i],
+                            "feedbackward: leading shapes do not broadcast");
             if (lane == 1) lane = sizes[i];
         }
     }
@@ -227,27 +233,31 @@ std::tuple<Tensor, Tensor> cascade(const Tensor& x, const Tensor& b, const Tenso
     return {y, state_after};
 }
 
-enum : int64_t { X = 1, B = 2, A = 4, STATE = 8 };
+// Bit i of `wanted` asks for the gradient of input i.
+bool wants(int64_t wanted, int input) { return wanted >> input & 1; }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> cascade_backward(const Tensor& d_y, const Tensor& d_state_after, const Tensor& x,
-                                                            const Tensor& b, const Tensor& a, std::optional<Tensor> state,
-                                                            int64_t dim, int64_t hop, bool linear, int64_t wanted) {
+Tensor gradient_of(const Tensor& tensor, int64_t wanted, int input) {
+    return wants(wanted, input) ? allocate(tensor, Sizes(tensor.sizes().begin(), tensor.sizes().end()))
+                                : nothing(tensor);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> cascade_backward(const Tensor& d_y, const Tensor& d_state_after,
+                                                            const Tensor& x, const Tensor& b, const Tensor& a,
+                                                            std::optional<Tensor> state, int64_t dim, int64_t hop,
+                                                            bool linear, int64_t wanted) {
     Call call = cascade_call(x, b, a, state, dim, hop, linear);
     fb_problem& p = call.problem();
     p.output = call.signal(d_y);
     fb_gradient gradient = {};
     gradient.d_output = p.output;
     gradient.d_state_after = call.value(d_state_after, 2, 0, false);
-    const auto gradient_of = [&](const Tensor& tensor, int64_t bit) {
-        return wanted & bit ? allocate(tensor, Sizes(tensor.sizes().begin(), tensor.sizes().end())) : nothing(tensor);
-    };
     const int64_t tail = hop ? 3 : 2;
-    Tensor d_x = gradient_of(x, X), d_b = gradient_of(b, B), d_a = gradient_of(a, A);
-    Tensor d_state = state ? gradient_of(*state, STATE) : nothing(b);
-    if (wanted & X) gradient.d_inputs[0] = call.signal(d_x);
-    if (wanted & B) gradient.d_inputs[1] = call.value(d_b, tail, hop, linear);
-    if (wanted & A) gradient.d_inputs[2] = call.value(d_a, tail, hop, linear);
-    if (state && wanted & STATE) gradient.d_state_before = call.value(d_state, 2, 0, false);
+    Tensor d_x = gradient_of(x, wanted, 0), d_b = gradient_of(b, wanted, 1), d_a = gradient_of(a, wanted, 2);
+    Tensor d_state = state ? gradient_of(*state, wanted, 3) : nothing(b);
+    if (wants(wanted, 0)) gradient.d_inputs[0] = call.signal(d_x);
+    if (wants(wanted, 1)) gradient.d_inputs[1] = call.value(d_b, tail, hop, linear);
+    if (wants(wanted, 2)) gradient.d_inputs[2] = call.value(d_a, tail, hop, linear);
+    if (state && wants(wanted, 3)) gradient.d_state_before = call.value(d_state, 2, 0, false);
     call.backward(gradient);
     return {d_x, d_b, d_a, d_state};
 }
@@ -273,19 +283,17 @@ Tensor linear_recurrence(const Tensor& x, const Tensor& decay, std::optional<Ten
 }
 
 std::tuple<Tensor, Tensor, Tensor> linear_recurrence_backward(const Tensor& d_h, const Tensor& x, const Tensor& decay,
-                                                              std::optional<Tensor> initial, int64_t dim, int64_t wanted) {
+                                                              std::optional<Tensor> initial, int64_t dim,
+                                                              int64_t wanted) {
     Call call = linear_call(x, decay, initial, dim);
     call.problem().output = call.signal(d_h);
     fb_gradient gradient = {};
     gradient.d_output = call.problem().output;
-    const auto gradient_of = [&](const Tensor& tensor, int64_t bit) {
-        return wanted & bit ? allocate(tensor, Sizes(tensor.sizes().begin(), tensor.sizes().end())) : nothing(tensor);
-    };
-    Tensor d_x = gradient_of(x, X), d_decay = gradient_of(decay, B);
-    Tensor d_initial = initial ? gradient_of(*initial, STATE) : nothing(x);
-    if (wanted & X) gradient.d_inputs[0] = call.signal(d_x);
-    if (wanted & B) gradient.d_inputs[1] = call.parameter_signal(d_decay);
-    if (initial && wanted & STATE) gradient.d_state_before = call.value(d_initial, 0, 0, false);
+    Tensor d_x = gradient_of(x, wanted, 0), d_decay = gradient_of(decay, wanted, 1);
+    Tensor d_initial = initial ? gradient_of(*initial, wanted, 2) : nothing(x);
+    if (wants(wanted, 0)) gradient.d_inputs[0] = call.signal(d_x);
+    if (wants(wanted, 1)) gradient.d_inputs[1] = call.parameter_signal(d_decay);
+    if (initial && wants(wanted, 2)) gradient.d_state_before = call.value(d_initial, 0, 0, false);
     call.backward(gradient);
     return {d_x, d_decay, d_initial};
 }
@@ -293,12 +301,17 @@ std::tuple<Tensor, Tensor, Tensor> linear_recurrence_backward(const Tensor& d_h,
 }  // namespace
 
 STABLE_TORCH_LIBRARY(feedbackward, m) {
-    m.def("cascade(Tensor x, Tensor b, Tensor a, Tensor? state, int dim, int hop, bool linear) -> (Tensor y, Tensor state_after)");
-    m.def("cascade_backward(Tensor d_y, Tensor d_state_after, Tensor x, Tensor b, Tensor a, Tensor? state, int dim, int hop, "
-          "bool linear, int wanted) -> (Tensor d_x, Tensor d_b, Tensor d_a, Tensor d_state)");
+    m.def(
+        "cascade(Tensor x, Tensor b, Tensor a, Tensor? state, int dim, int hop, bool linear) -> (Tensor y, Tensor "
+        "state_after)");
+    m.def(
+        "cascade_backward(Tensor d_y, Tensor d_state_after, Tensor x, Tensor b, Tensor a, Tensor? state, int dim, int "
+        "hop, "
+        "bool linear, int wanted) -> (Tensor d_x, Tensor d_b, Tensor d_a, Tensor d_state)");
     m.def("linear_recurrence(Tensor x, Tensor decay, Tensor? initial, int dim) -> Tensor");
-    m.def("linear_recurrence_backward(Tensor d_h, Tensor x, Tensor decay, Tensor? initial, int dim, int wanted) "
-          "-> (Tensor d_x, Tensor d_decay, Tensor d_initial)");
+    m.def(
+        "linear_recurrence_backward(Tensor d_h, Tensor x, Tensor decay, Tensor? initial, int dim, int wanted) "
+        "-> (Tensor d_x, Tensor d_decay, Tensor d_initial)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(feedbackward, CPU, m) {

@@ -1,6 +1,6 @@
 // A body is one recurrence, as the driver sees it: it advances a tile of lanes through a stretch of time, or takes the
-// adjoint of that stretch. It knows nothing of batches, strides, dtypes in memory, threads, frames or chunks; the driver
-// knows nothing of filters.
+// adjoint of that stretch. It knows nothing of batches, strides, dtypes in memory, threads, frames or chunks; the
+// driver knows nothing of filters.
 //
 // An element is one scalar, or two rows (real, imaginary) when the recurrence is complex. A value of `count` elements
 // per step occupies count * parts rows of L scalars.
@@ -19,10 +19,10 @@ struct Run {
     int64_t steps;               // n
     const S* input[max_inputs];  // (n or 1, count, parts, L)
     int64_t stride[max_inputs];
-    bool splat;   // input 0 is the same for all lanes: (n, parts)
-    S* state;     // (states, parts, L): before on entry, after on return
-    S* output;    // (n, parts, L)
-    S* trail;     // (trail, n, parts, L): what adjoint wants to find again; when given, output need not be written
+    bool splat;  // input 0 is the same for all lanes: (n, parts)
+    S* state;    // (states, parts, L): before on entry, after on return
+    S* output;   // (n, parts, L)
+    S* trail;    // (trail, n, parts, L): what adjoint wants to find again; when given, output need not be written
     int64_t trail_pitch;  // scalars from one element of the trail to the next
 };
 
@@ -38,8 +38,8 @@ struct Adjoint : Run<S> {
 template <class S>
 struct Body {
     const void* context;
-    int parts;                    // 1 real, 2 complex
-    int inputs;                   // input 0 drives: it and the state enter linearly, so with it zero the map of states is linear
+    int parts;   // 1 real, 2 complex
+    int inputs;  // input 0 drives: it and the state enter linearly, so with it zero the map of states is linear
     int64_t rows[max_inputs];     // the elements per step of an input, as a matrix; columns that the user's value
     int64_t columns[max_inputs];  // lacks are zero
     int64_t state_rows, state_columns;

@@ -9,8 +9,8 @@
 
 #include "feedbackward.h"
 
-#define FB_DECLARE(isa) \
-    namespace isa {     \
+#define FB_DECLARE(isa)                                                 \
+    namespace isa {                                                     \
     void run(const fb_problem&, const fb_gradient*, const fb_threads&); \
     }
 FB_DECLARE(fb_baseline)

@@ -1,8 +1,8 @@
 // Forward and backward of any body over all lanes.
 //
-// A task takes its tiles one after the other; a tile walks through time in chunks that fit in cache. Backward first runs
-// forward without output, to leave a checkpoint of the state at every chunk; then it takes the chunks in reverse, replays
-// each from its checkpoint into cache, and runs the adjoint over what it finds there.
+// A task takes its tiles one after the other; a tile walks through time in chunks that fit in cache. Backward first
+// runs forward without output, to leave a checkpoint of the state at every chunk; then it takes the chunks in reverse,
+// replays each from its checkpoint into cache, and runs the adjoint over what it finds there.
 #pragma once
 #include "segments.hpp"
 
@@ -14,8 +14,7 @@ public:
     Driver(const fb_problem& p, const fb_gradient* g, const Body<S>& body) : problem_(p, g, body) {}
 
     void run(const fb_threads& threads) {
-        threads.run(
-            problem_.tasks, [](void* self, int64_t task) { static_cast<Driver*>(self)->guarded(task); }, this);
+        threads.run(problem_.tasks, [](void* self, int64_t task) { static_cast<Driver*>(self)->guarded(task); }, this);
         if (failed_) throw std::bad_alloc();
         problem_.finish(threads);
     }
@@ -60,7 +59,8 @@ private:
         walk.load_state(problem_.gradient->d_state_after, walk.d_state());
         backward_span(problem_, walk, 0, problem_.given.steps);
         walk.flush_held();
-        if (problem_.d_before.wanted()) problem_.d_before.add_held(problem_.cut.tile(tile), false, walk.lanes(), walk.d_state());
+        if (problem_.d_before.wanted())
+            problem_.d_before.add_held(problem_.cut.tile(tile), false, walk.lanes(), walk.d_state());
     }
 
     Problem<M, S> problem_;

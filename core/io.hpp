@@ -1,8 +1,8 @@
 // Series of scalars between the user's memory and staged rows.
 //
-// A staged row holds one scalar of each of L lanes, side by side, in the compute type S; consecutive rows are consecutive
-// in time. In the user's memory (type M) every lane has a pointer of its own and a stride. Lanes from n to L are padding:
-// they read as zero and are never written.
+// A staged row holds one scalar of each of L lanes, side by side, in the compute type S; consecutive rows are
+// consecutive in time. In the user's memory (type M) every lane has a pointer of its own and a stride. Lanes from n to
+// L are padding: they read as zero and are never written.
 #pragma once
 #include "transpose.hpp"
 

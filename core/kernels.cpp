@@ -15,10 +15,13 @@ void run_as(const fb_problem& p, const fb_gradient* g, const fb_threads& threads
 void run(const fb_problem& p, const fb_gradient* g, const fb_threads& threads) {
     const bool narrow_signal = p.output.dtype != p.compute;
     switch (p.compute) {
-        case FB_FLOAT32: return run_as<float, Real, float>(p, g, threads);
+        case FB_FLOAT32:
+            return run_as<float, Real, float>(p, g, threads);
         case FB_FLOAT64:
-            return narrow_signal ? run_as<float, Real, double>(p, g, threads) : run_as<double, Real, double>(p, g, threads);
-        case FB_COMPLEX64: return run_as<float, Complex, float>(p, g, threads);
+            return narrow_signal ? run_as<float, Real, double>(p, g, threads)
+                                 : run_as<double, Real, double>(p, g, threads);
+        case FB_COMPLEX64:
+            return run_as<float, Complex, float>(p, g, threads);
         case FB_COMPLEX128:
             return narrow_signal ? run_as<float, Complex, double>(p, g, threads)
                                  : run_as<double, Complex, double>(p, g, threads);

@@ -1,8 +1,8 @@
 // Lanes and how they are cut: a function of the problem alone, so that every machine with the same instruction set and
 // every number of threads does the same arithmetic in the same order.
 #pragma once
-#include "feedbackward.h"
 #include "body.hpp"
+#include "feedbackward.h"
 #include "io.hpp"
 
 namespace FB_NAMESPACE {

@@ -4,8 +4,8 @@
 // every e; F is the same pass, undriven, from the unit states. The true states follow one from the other, and a second
 // pass from them gives the output. Backward is the same in reverse, with the conjugate transpose of F.
 //
-// F amplifies rounding errors when the recurrence is unstable; then, and for what is left at the end of the signal, time
-// is walked through sample by sample.
+// F amplifies rounding errors when the recurrence is unstable; then, and for what is left at the end of the signal,
+// time is walked through sample by sample.
 #pragma once
 #include "walk.hpp"
 
@@ -194,7 +194,8 @@ private:
     template <class V>
     void chain(S* states) {
         for (int l = 0; l < L; ++l) {
-            for (int64_t i = 0; i < states_; ++i) V::load(carry_ + i * parts_, 1).store(states + i * wide_.row() + l, L);
+            for (int64_t i = 0; i < states_; ++i)
+                V::load(carry_ + i * parts_, 1).store(states + i * wide_.row() + l, L);
             for (int64_t i = 0; i < states_; ++i) {
                 V after = V::load(ends_ + i * wide_.row() + l, L);
                 for (int64_t j = 0; j < states_; ++j)

@@ -60,7 +60,9 @@ public:
     }
 
     bool wanted() const { return v_ && v_->data; }
-    bool needs_partial_sums() const { return wanted() && v_->hop && space_->distinct(v_->lane_strides) < space_->count; }
+    bool needs_partial_sums() const {
+        return wanted() && v_->hop && space_->distinct(v_->lane_strides) < space_->count;
+    }
     int64_t items() const { return v_->rows * width_ * parts_; }
 
     // Held values: adds the rows (rows, width, parts, L) of a tile; lanes that are segments are summed.
@@ -117,7 +119,8 @@ public:
             store_samples<Write::added>(to.direct, parts_, one, v_->rows, v_->columns, width_, rows);
     }
 
-    // The gradient of values that were expanded from frames to samples: block as in samples(), one: (items, L) of scratch.
+    // The gradient of values that were expanded from frames to samples: block as in samples(), one: (items, L) of
+    // scratch.
     void expanded(const Bound& to, const Window& w, const S* block, S* one) const {
         const int64_t size = items() * w.L;
         const int segments = w.apart ? w.n : 1, n = w.apart ? 1 : w.n, pitch = w.apart ? 1 : w.L;
@@ -147,8 +150,7 @@ public:
         if (!wanted()) return;
         if (v_->hop == 0) return finish_held();
         if (!shared_) return;
-        threads.run(
-            places_, [](void* self, int64_t place) { static_cast<Sink*>(self)->finish_place(place); }, this);
+        threads.run(places_, [](void* self, int64_t place) { static_cast<Sink*>(self)->finish_place(place); }, this);
     }
 
 private:
@@ -161,7 +163,8 @@ private:
             for (int64_t r = 0; r < v_->rows; ++r)
                 for (int64_t c = 0; c < v_->columns; ++c)
                     for (int p = 0; p < parts_; ++p)
-                        f(base[(frame * v_->frame_stride + r * v_->row_stride + c * v_->column_stride) * parts_ + p], index++);
+                        f(base[(frame * v_->frame_stride + r * v_->row_stride + c * v_->column_stride) * parts_ + p],
+                          index++);
     }
 
     void clear() const {

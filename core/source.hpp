@@ -30,7 +30,8 @@ struct Source {
     int n;
 
     Source() = default;
-    Source(const fb_value& v, int parts, const Space& space, const Tile& tile)
+    // With `segments`, the one lane of the tile serves all L lanes of the rows.
+    Source(const fb_value& v, int parts, const Space& space, const Tile& tile, int segments = 0)
         : base(static_cast<const M*>(v.data)),
           parts(parts),
           hop(v.hop),
@@ -42,10 +43,10 @@ struct Source {
           column_stride(v.column_stride * parts),
           linear(v.linear),
           same(true),
-          n(tile.n) {
-        space.offsets(v.lane_strides, tile.first, n, offset);
+          n(segments ? segments : tile.n) {
+        space.offsets(v.lane_strides, tile.first, tile.n, offset);
         for (int l = 0; l < n; ++l) {
-            offset[l] *= parts;
+            offset[l] = l < tile.n ? offset[l] * parts : offset[0];
             same &= offset[l] == offset[0];
         }
     }

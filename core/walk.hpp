@@ -39,14 +39,15 @@ public:
         drive_ = Source<M, S>(p.inputs[0], body_.parts, problem_.space, tile);
         output_to_ = target(p.output, tile);
         for (int i = 1; i < body_.inputs; ++i) {
-            source_[i] = Source<S, S>(p.inputs[i], body_.parts, problem_.space, tile);
+            source_[i] = Source<S, S>(p.inputs[i], body_.parts, problem_.space, tile, segments_ ? L_ : 0);
             if (pace_[i] == Pace::held) source_[i].frame(0, body_.columns[i], L_, input_[i]);
         }
         if (!problem_.gradient) return;
         d_output_from_ = Source<M, S>(problem_.gradient->d_output, body_.parts, problem_.space, tile);
         if (problem_.d_drive.wanted()) problem_.d_drive.bind(task, tile, d_drive_to_);
         for (int i = 1; i < body_.inputs; ++i) {
-            if (problem_.d_input[i].wanted() && pace_[i] != Pace::held) problem_.d_input[i].bind(task, tile, d_input_to_[i]);
+            if (problem_.d_input[i].wanted() && pace_[i] != Pace::held)
+                problem_.d_input[i].bind(task, tile, d_input_to_[i]);
             if (!varies(i)) clear(d_input_[i], body_.count(i) * row());
         }
     }

@@ -25,9 +25,9 @@ struct Section {
     int64_t b_stride, a_stride;
     const S* u;  // (n, parts, L), or (n, parts) when splat
     bool splat;
-    S *state, *y;                 // (order, parts, L), (n, parts, L)
-    const S *y_before, *d_y;      // adjoint: y of the forward run, its gradient
-    S *g, *d_u, *d_b, *d_a;       // adjoint: as state, u, b, a
+    S *state, *y;             // (order, parts, L), (n, parts, L)
+    const S *y_before, *d_y;  // adjoint: y of the forward run, its gradient
+    S *g, *d_u, *d_b, *d_a;   // adjoint: as state, u, b, a
 };
 
 // Order N known: coefficients, states and gradients live in registers.

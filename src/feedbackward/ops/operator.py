@@ -2,7 +2,7 @@
 
 `torch.library.register_autograd` is what torch.compile and torch.export understand, but it knows neither forward mode
 nor torch.func; a `torch.autograd.Function` knows both, but is opaque to the compiler. Both are made here from the same
-three rules, and a call takes the one that fits where it is made.
+rules, and a call takes the one that fits where it is made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from torch.autograd import forward_ad
+
+from . import library as library  # loads the operators
 
 
 class Operator:
@@ -48,8 +50,7 @@ class Operator:
             "jvp": jvp,
             "vmap": vmap,
         }
-        function = {rule: staticmethod(code) for rule, code in rules.items()}
-        self.function = type(name, (torch.autograd.Function,), function)
+        self.function = type(name, (torch.autograd.Function,), {rule: staticmethod(f) for rule, f in rules.items()})
 
     def __call__(self, *arguments: Any) -> Any:
         if not torch.compiler.is_compiling() and _transformed():
@@ -60,11 +61,3 @@ class Operator:
 def _transformed() -> bool:
     """Whether a torch.func transform or a level of forward-mode differentiation is open."""
     return forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
-
-
-def to_front(tensor: torch.Tensor | None, batch_dim: int | None, rank: int) -> torch.Tensor | None:
-    """A batched tensor with its batch axis first and axes of size 1 behind it, up to ``rank`` axes in all."""
-    if tensor is None or batch_dim is None:
-        return tensor
-    moved = tensor.movedim(batch_dim, 0)
-    return moved.reshape(moved.shape[0], *(1,) * (rank - moved.ndim), *moved.shape[1:])

@@ -1,0 +1,1 @@
+"""Digital filters with scipy.signal's names, argument order and numbers, and gradients to everything."""

@@ -1,0 +1,157 @@
+"""What the filters ask of their arguments, in one place: types, dtypes, devices, shapes, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+
+
+def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
+    """Every argument is a CPU tensor of a dtype that the kernels know.
+
+    Raises:
+        TypeError: An argument is not a tensor, or of another dtype.
+        NotImplementedError: An argument is not in CPU memory.
+    """
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{function}: {name} is a {type(tensor).__name__}, expected a torch.Tensor (torch.as_tensor makes one)"
+            )
+        if tensor.dtype not in DTYPES:
+            raise TypeError(
+                f"{function}: {name} has dtype {_short(tensor.dtype)}, expected float32, float64, complex64 or complex128"
+            )
+        if tensor.device.type != "cpu":
+            raise NotImplementedError(
+                f"{function}: {name} is on {tensor.device.type}, but this version computes on CPU; move it with .cpu()"
+            )
+
+
+def unify(
+    function: str, x: Tensor, parameters: list[Tensor | None], compute_dtype: torch.dtype | None
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The signal in its dtype, and the parameters in the dtype of the computation.
+
+    Without ``compute_dtype`` everything is promoted to one dtype. With it, the signal keeps its precision and becomes
+    complex only when a parameter is.
+
+    Raises:
+        TypeError: ``compute_dtype`` is not one of `DTYPES`.
+        ValueError: ``compute_dtype`` is narrower than the signal, or real where something is complex.
+    """
+    present = [p.dtype for p in parameters if p is not None]
+    if compute_dtype is None:
+        if all(dtype == x.dtype for dtype in present):
+            return x, parameters
+        signal = x.dtype
+        for dtype in present:
+            signal = torch.promote_types(signal, dtype)
+        compute_dtype = signal
+    else:
+        if compute_dtype not in DTYPES:
+            raise TypeError(
+                f"{function}: compute_dtype is {_short(compute_dtype)}, expected float32, float64, complex64 or complex128"
+            )
+        signal = x.dtype
+        if any(dtype.is_complex for dtype in present):
+            signal = signal.to_complex()
+        if signal.is_complex and not compute_dtype.is_complex:
+            compute_dtype = compute_dtype.to_complex()
+        if compute_dtype.is_complex and not signal.is_complex:
+            signal = signal.to_complex()
+        if torch.promote_types(signal, compute_dtype) != compute_dtype:
+            raise ValueError(
+                f"{function}: compute_dtype {_short(compute_dtype)} is narrower than the signal's {_short(signal)}"
+            )
+    return x.to(signal), [None if p is None else p.to(compute_dtype) for p in parameters]
+
+
+def time_axis(function: str, dim: int, x: Tensor) -> int:
+    """``dim`` counted from the end of x.
+
+    Raises:
+        TypeError: ``dim`` is not an integer.
+        ValueError: x has no axis ``dim``.
+    """
+    if isinstance(dim, bool) or not isinstance(dim, int):
+        raise TypeError(f"{function}: dim is a {type(dim).__name__}, expected an int")
+    if not -x.ndim <= dim < x.ndim:
+        raise ValueError(f"{function}: dim is {dim}, but x has shape {tuple(x.shape)}")
+    return dim - x.ndim if dim >= 0 else dim
+
+
+def without_time(x: Tensor, dim: int) -> tuple[int, ...]:
+    """The shape of x without its time axis; ``dim`` is negative."""
+    shape = tuple(x.shape)
+    return shape[: x.ndim + dim] + shape[x.ndim + dim + 1 :]
+
+
+def check_broadcast(function: str, leading: Mapping[str, tuple[int, ...]]) -> None:
+    """All leading shapes broadcast together.
+
+    Raises:
+        ValueError: They do not.
+    """
+    try:
+        torch.broadcast_shapes(*leading.values())
+    except RuntimeError:
+        shapes = ", ".join(f"{name} {shape}" for name, shape in leading.items())
+        raise ValueError(f"{function}: the leading shapes do not broadcast: {shapes}") from None
+
+
+def check_frames(
+    function: str, frames: Mapping[str, int], hop: int | None, interpolation: str, steps: int
+) -> tuple[int, bool]:
+    """``hop`` and ``interpolation`` as the operators want them: 0 for constant coefficients, and whether linear.
+
+    Raises:
+        TypeError: ``hop`` is not an integer.
+        ValueError: ``hop`` is not positive, ``interpolation`` is unknown, or an argument has the wrong number of frames.
+    """
+    if interpolation not in ("hold", "linear"):
+        raise ValueError(f"{function}: interpolation is {interpolation!r}, expected 'hold' or 'linear'")
+    if hop is None:
+        return 0, False
+    if isinstance(hop, bool) or not isinstance(hop, int):
+        raise TypeError(f"{function}: hop is a {type(hop).__name__}, expected an int")
+    if hop < 1:
+        raise ValueError(f"{function}: hop is {hop}, expected at least 1 sample per frame")
+    linear = interpolation == "linear"
+    needed = -(-steps // hop)
+    for name, count in frames.items():
+        if count not in (1, needed) and not (linear and count == needed + 1):
+            more = f" or {needed + 1}" if linear else ""
+            raise ValueError(
+                f"{function}: {name} has {count} frames, expected {needed}{more} (or 1) for {steps} samples at hop={hop}"
+            )
+    return hop, linear
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether the values of a tensor can be looked at here: not while tracing, nor under a transform."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and tensor.device.type == "cpu"
+    )
+
+
+def check_leading_coefficient(function: str, name: str, a0: Tensor) -> None:
+    """a0 divides everything, so it is not zero; what cannot be looked at is not checked.
+
+    Raises:
+        ValueError: A leading coefficient is zero.
+    """
+    if readable(a0) and not a0.all():
+        raise ValueError(f"{function}: the leading coefficient {name} is 0, expected all of them nonzero")
+
+
+def _short(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,128 @@
+"""Second-order sections in series: the form in which filters of high order are well conditioned.
+
+    section k:    y = b0 u + s[0],    s[0] <- s[1] + b1 u - a1 y,    s[1] <- b2 u - a2 y
+
+where u is the output of section k - 1, and x for the first.
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from ..ops import cascade
+from .arguments import (
+    check_broadcast,
+    check_frames,
+    check_leading_coefficient,
+    check_tensors,
+    time_axis,
+    unify,
+    without_time,
+)
+
+
+@overload
+def sosfilt(
+    sos: Tensor,
+    x: Tensor,
+    dim: int = -1,
+    zi: None = None,
+    *,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: torch.dtype | None = None,
+) -> Tensor: ...
+@overload
+def sosfilt(
+    sos: Tensor,
+    x: Tensor,
+    dim: int = -1,
+    *,
+    zi: Tensor,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def sosfilt(
+    sos: Tensor,
+    x: Tensor,
+    dim: int,
+    zi: Tensor,
+    *,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def sosfilt(
+    sos: Tensor,
+    x: Tensor,
+    dim: int = -1,
+    zi: Tensor | None = None,
+    *,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: torch.dtype | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Filters x along ``dim`` with a cascade of biquads, in one pass over the signal; scipy.signal.sosfilt with gradients.
+
+    Section k turns its input u into y, with its row (b0, b1, b2, a0, a1, a2) divided by a0::
+
+        y     = b0 u + s[0]
+        s[0] <- s[1] + b1 u - a1 y
+        s[1] <-        b2 u - a2 y
+
+    The leading shapes of sos, zi and of x without its time axis broadcast as torch's do, without copies.
+
+    Args:
+        sos: Sections, (..., sections, 6), or (..., frames, sections, 6) with ``hop``; a0 need not be 1.
+        x: Signal, any shape, with time along ``dim``.
+        dim: The time axis of x, and of y when counted from the end.
+        zi: State before the first sample, (..., sections, 2), leading axes first (scipy has the sections first). None:
+            zeros.
+        hop: Samples per frame of coefficients, as in `lfilter`.
+        interpolation: ``"hold"`` or ``"linear"``, as in `lfilter`.
+        compute_dtype: The dtype of coefficients, states and arithmetic, as in `lfilter`.
+
+    Returns:
+        y, contiguous, with the broadcast leading shape and time where x has it; and, when zi is given, also the state
+        after the last sample, (broadcast leading shape, sections, 2).
+
+    Raises:
+        TypeError: An argument is not a tensor, or not of a known dtype.
+        ValueError: Shapes do not fit, the number of frames does not fit the length, or an a0 is 0.
+        NotImplementedError: A tensor is not on the CPU.
+
+    Example:
+        >>> import torch, feedbackward as fb
+        >>> sos = torch.tensor([[0.5, 0.0, 0.0, 1.0, -0.5, 0.0], [1.0, -1.0, 0.0, 1.0, 0.0, 0.0]])
+        >>> fb.sosfilt(sos, torch.ones(4))
+        tensor([0.5000, 0.2500, 0.1250, 0.0625])
+
+    Source:
+        A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
+    """
+    check_tensors("sosfilt", {"sos": sos, "x": x} if zi is None else {"sos": sos, "x": x, "zi": zi})
+    dim = time_axis("sosfilt", dim, x)
+    own = 2 if hop is None else 3
+    if sos.ndim < own or sos.shape[-1] != 6 or sos.shape[-2] == 0:
+        axes = "(..., sections, 6)" if hop is None else "(..., frames, sections, 6) because hop is given"
+        raise ValueError(f"sosfilt: sos has shape {tuple(sos.shape)}, expected {axes} with sections >= 1")
+    sections = sos.shape[-2]
+    if zi is not None and (zi.ndim < 2 or tuple(zi.shape[-2:]) != (sections, 2)):
+        raise ValueError(f"sosfilt: zi has shape {tuple(zi.shape)}, expected (..., {sections}, 2) = (..., sections, 2)")
+    frames = {} if hop is None else {"sos": sos.shape[-3]}
+    step, linear = check_frames("sosfilt", frames, hop, interpolation, x.shape[dim])
+    leading = {"sos": tuple(sos.shape[:-own]), "x without time": without_time(x, dim)}
+    if zi is not None:
+        leading["zi"] = tuple(zi.shape[:-2])
+    check_broadcast("sosfilt", leading)
+
+    x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)  # type: ignore[assignment]
+    a0 = sos[..., 3:4]
+    check_leading_coefficient("sosfilt", "sos[..., 3]", a0)
+    y, zf = cascade.forward(x, sos[..., :3] / a0, sos[..., 4:] / a0, zi, dim, step, linear)
+    return y if zi is None else (y, zf)
