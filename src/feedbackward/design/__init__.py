@@ -7,8 +7,8 @@ Everything here is ordinary PyTorch, differentiable and batched over leading sha
 - what q means: :func:`q_from_bandwidth`, :func:`bandwidth_from_q`, :func:`q_from_octaves`, :func:`q_from_slope`;
 - where bands lie: :func:`space`, :func:`edges`, :func:`bandwidths`, :func:`hz_to_scale`, :func:`scale_to_hz`,
   :func:`erb_bandwidth`;
-- denominators that cannot be unstable: :func:`triangle`, :func:`stable_polynomial`, their inverses, and the
-  reflection coefficients below them;
+- filters that cannot be unstable: :func:`stable_section`, :func:`triangle`, :func:`stable_polynomial`, their inverses,
+  and the reflection coefficients below them;
 - what a filter does: :func:`freqz`, :func:`sosfreqz`, :func:`group_delay`, :func:`pole_radius`, :func:`plot_response`;
 - between forms: :func:`sos2tf`, :func:`tf2sos`.
 """
@@ -30,6 +30,7 @@ from .cookbook import (
 from .plot import plot_response
 from .quality import bandwidth_from_q, q_from_bandwidth, q_from_octaves, q_from_slope
 from .response import freqz, group_delay, pole_radius, sosfreqz
+from .section import stable_section, stable_section_inverse
 from .spacing import SCALES, bandwidths, edges, erb_bandwidth, hz_to_scale, scale_to_hz, space
 from .stable import (
     polynomial_to_reflection,
@@ -73,6 +74,8 @@ __all__ = [
     "space",
     "stable_polynomial",
     "stable_polynomial_inverse",
+    "stable_section",
+    "stable_section_inverse",
     "tf2sos",
     "triangle",
     "triangle_inverse",

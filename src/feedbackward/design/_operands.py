@@ -28,7 +28,7 @@ def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
 def promote_any(**values: Any) -> tuple[Tensor, ...]:
     """:func:`promote` for real or complex values."""
     typed = {name: torch.as_tensor(value) for name, value in values.items() if not is_plain(value)}
-    plain = {name: _wide(value) for name, value in values.items() if is_plain(value)}
+    plain = {name: as_wide(value) for name, value in values.items() if is_plain(value)}
     dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in typed.values()), torch.bool)
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
@@ -44,7 +44,10 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, int | float | complex) or not hasattr(value, "dtype")
 
 
-def _wide(value: Any) -> Tensor:
+def as_wide(value: Any) -> Tensor:
+    """A tensor; what has no dtype of its own in double precision."""
+    if not is_plain(value):
+        return torch.as_tensor(value)
     if isinstance(value, int | float | complex):
         return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
     return torch.as_tensor(np.asarray(value))

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._operands import promote_any
+from ._operands import as_wide, promote_any
 
 
 def freqz(
@@ -166,7 +166,7 @@ def _radius(a: Tensor) -> Tensor:
     if order == 0:
         return a.real.new_zeros(a.shape[:-1])
     if order == 1:
-        return a[..., 0].abs()
+        return torch.abs(a[..., 0])
     if order == 2 and not a.is_complex():
         half, product = a[..., 0].abs() / 2, a[..., 1]
         is_real = half.square() >= product
@@ -201,7 +201,7 @@ def _grid(
         steps = worN - 1 if include_nyquist and not whole and worN > 1 else worN
         last = fs if whole else fs / 2
         return torch.arange(worN, dtype=torch.float64, device=like.device) * (last / steps)
-    w = torch.as_tensor(worN, device=like.device)
+    w = as_wide(worN).to(like.device)
     if w.ndim != 1:
         raise ValueError(f"{function}: the frequencies have shape {tuple(w.shape)}, expected one axis")
     return w.to(torch.float64)

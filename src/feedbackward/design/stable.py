@@ -8,10 +8,10 @@ reflection coefficients k_1 .. k_n lie in (-1, 1). The step-up recursion turns o
 and the step-down recursion undoes it, with k_m the last coefficient of A^(m). Scaling a_i by r^i scales every pole by
 r. So, for raw numbers u_1 .. u_n of any size,
 
-    k_m = (1 - margin) tanh(u_m),    a = step_up(k),    a_i <- a_i r^i
+    k_m = tanh(u_m),    a = step_up(k),    a_i <- a_i r^i
 
-is a smooth bijection between R^n and the filters whose poles lie inside radius r. The margin is a few units of
-rounding of the dtype: tanh reaches 1 in floating point, and the pole would reach the circle with it.
+is a smooth bijection between R^n and the filters whose poles lie inside radius r. In floating point tanh reaches 1,
+and a pole would reach the circle with it: k is held a few units of rounding away from 1.
 
 Order 2 is the stability triangle: a_2 = k_2 and a_1 = k_1 (1 + k_2) cover |a_2| < 1, |a_1| < 1 + a_2, without the
 corner that a parametrization by |a_1| has. There, rounding of the coefficients never moves a pole out of the radius.
@@ -30,6 +30,7 @@ from torch import Tensor
 from ._operands import readable
 
 _MARGIN = 8  # units of rounding between the largest reflection coefficient and 1
+_WITHIN = 1 - 2.0**-20  # of a radius below 1: room for the rounding of float32 coefficients
 
 
 def reflection_to_polynomial(k: Tensor) -> Tensor:
@@ -47,9 +48,15 @@ def reflection_to_polynomial(k: Tensor) -> Tensor:
     """
     a = k.new_ones(*k.shape[:-1], 1)
     zero = torch.zeros_like(a)
-    for k_m in k.split(1, dim=-1):
-        a = torch.cat([a, zero], dim=-1)
-        a = a + k_m * a.flip(-1).conj()
+    for m in range(k.shape[-1]):
+        k_m = k[..., m : m + 1]
+        if (
+            m == 1 and not k.is_complex()
+        ):  # a1 + k_2 a1 without its cancellation: order 2 never rounds out of the circle
+            a = torch.cat([a[..., :1], a[..., 1:] * (1 + k_m), k_m], dim=-1)
+        else:
+            a = torch.cat([a, zero], dim=-1)
+            a = a + k_m * a.flip(-1).conj()
     return a
 
 
@@ -72,7 +79,10 @@ def polynomial_to_reflection(a: Tensor) -> Tensor:
     while a.shape[-1] > 1:
         k = a[..., -1:]
         reflections.insert(0, k)
-        a = (a - k * a.flip(-1).conj())[..., :-1] / (1 - (k * k.conj()))
+        if a.shape[-1] == 3 and not a.is_complex():  # (a1 - k a1) / (1 - k^2) without its cancellation
+            a = torch.cat([a[..., :1], a[..., 1:2] / (1 + k)], dim=-1)
+        else:
+            a = (a - k * a.flip(-1).conj())[..., :-1] / (1 - k * k.conj())
     return torch.cat(reflections, dim=-1) if reflections else a[..., :0]
 
 
@@ -95,8 +105,8 @@ def stable_polynomial(raw: Tensor, max_radius: float = 1.0) -> Tensor:
         True
     """
     check_max_radius("stable_polynomial", max_radius)
-    inside = 1 - _MARGIN * torch.finfo(raw.dtype).eps
-    return _scale(reflection_to_polynomial(inside * torch.tanh(raw)), max_radius)
+    limit = inside(raw.dtype)
+    return scale(reflection_to_polynomial(torch.tanh(raw).clamp(-limit, limit)), within(max_radius))
 
 
 def stable_polynomial_inverse(a: Tensor, max_radius: float = 1.0) -> Tensor:
@@ -118,15 +128,7 @@ def stable_polynomial_inverse(a: Tensor, max_radius: float = 1.0) -> Tensor:
         >>> torch.allclose(stable_polynomial(stable_polynomial_inverse(a)), a)
         True
     """
-    check_max_radius("stable_polynomial_inverse", max_radius)
-    inside = 1 - _MARGIN * torch.finfo(a.dtype).eps
-    k = polynomial_to_reflection(_scale(a, 1 / max_radius)) / inside
-    if readable(k) and not (k.abs() < 1).all():
-        raise ValueError(
-            f"stable_polynomial_inverse: a has a pole on or outside of max_radius = {max_radius:g}, "
-            "expected all poles strictly inside"
-        )
-    return torch.atanh(k)
+    return invert("stable_polynomial_inverse", a, max_radius, a.dtype).to(a.dtype)
 
 
 def triangle(raw: Tensor, max_radius: float = 1.0) -> Tensor:
@@ -172,7 +174,20 @@ def triangle_inverse(a: Tensor, max_radius: float = 1.0) -> Tensor:
     """
     if a.shape[-1:] != (2,):
         raise ValueError(f"triangle_inverse: a has shape {tuple(a.shape)}, expected (..., 2)")
-    return stable_polynomial_inverse(torch.cat([torch.ones_like(a[..., :1]), a], dim=-1), max_radius)
+    monic = torch.cat([torch.ones_like(a[..., :1]), a], dim=-1)
+    return invert("triangle_inverse", monic, max_radius, a.dtype).to(a.dtype)
+
+
+def invert(function: str, a: Tensor, max_radius: float, dtype: torch.dtype) -> Tensor:
+    """Raw numbers, in float64, that :func:`stable_polynomial` turns back into `a` when it runs in `dtype`."""
+    check_max_radius(function, max_radius)
+    k = polynomial_to_reflection(scale(a.to(torch.float64), 1 / within(max_radius)))
+    if readable(k) and not (k.abs() <= inside(dtype)).all():
+        raise ValueError(
+            f"{function}: a has a pole on or outside of max_radius = {max_radius:g}, or within rounding of it, "
+            "expected all poles inside"
+        )
+    return torch.atanh(k)
 
 
 def check_max_radius(function: str, max_radius: float) -> None:
@@ -181,6 +196,16 @@ def check_max_radius(function: str, max_radius: float) -> None:
         raise ValueError(f"{function}: max_radius is {max_radius:g}, expected a number above 0 and at most 1")
 
 
-def _scale(a: Tensor, factor: float) -> Tensor:
+def inside(dtype: torch.dtype) -> float:
+    """The largest reflection coefficient in this dtype."""
+    return 1 - _MARGIN * torch.finfo(dtype).eps
+
+
+def scale(a: Tensor, factor: float) -> Tensor:
     """Scale every zero of the polynomial by a factor: a_i <- a_i factor^i."""
     return a if factor == 1 else a * a.new_tensor([factor**i for i in range(a.shape[-1])])
+
+
+def within(max_radius: float) -> float:
+    """The factor that keeps poles strictly inside of the radius when the scaled coefficients are rounded."""
+    return max_radius if max_radius == 1 else max_radius * _WITHIN
