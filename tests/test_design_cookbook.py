@@ -10,6 +10,7 @@ import torch
 from scipy import signal
 from torch import Tensor
 
+import feedbackward as fb
 from feedbackward import design
 
 FS = 48000.0
@@ -167,6 +168,18 @@ def test_rows_stack_into_a_cascade() -> None:
     impulse[0] = 1
     expected = signal.lfilter(sos[1, :3], sos[1, 3:], signal.lfilter(sos[0, :3], sos[0, 3:], impulse))
     np.testing.assert_allclose(signal.sosfilt(sos.numpy(), impulse), expected, atol=1e-15)
+
+
+def test_rows_go_straight_into_the_filters() -> None:
+    x = torch.randn(2, 1, 90, dtype=torch.float64)
+    frequency = torch.tensor([100.0, 1000.0, 9000.0], dtype=torch.float64)
+    row = design.bandpass(frequency, 2.0, sample_rate=FS)
+    bank = fb.sosfilt(row[:, None, :], x)
+    assert bank.shape == (2, 3, 90)
+    torch.testing.assert_close(fb.lfilter(row[:, :3], row[:, 3:], x), bank)
+    moving = fb.sosfilt(row[:, None, :], x, hop=30)
+    torch.testing.assert_close(moving[..., :30], bank[:, :1, :30])
+    np.testing.assert_allclose(bank[1, 2], signal.sosfilt(row[2:3].numpy(), x[1, 0]), atol=1e-12)
 
 
 NYQUIST = "expected values strictly between 0 and sample_rate / 2 = 24000 Hz"

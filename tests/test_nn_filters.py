@@ -211,6 +211,17 @@ OUTSIDE = "a has a pole on or outside of max_radius = 1, or within rounding of i
     ("call", "error", "sentence"),
     [
         (lambda: SOSFilter(0), ValueError, "SOSFilter: sections is 0, expected at least 1"),
+        (lambda: SOSFilter(1, shape=2), TypeError, "SOSFilter: shape is 2, expected a tuple of sizes such as (2,)"),
+        (
+            lambda: SOSFilter.from_sos([[1j, 0, 0, 1, 0, 0]]),
+            TypeError,
+            "SOSFilter.from_sos: sos is complex, expected real coefficients",
+        ),
+        (
+            lambda: LFilter.from_ba(np.ones(1), np.array([1.0, 0.5j])),
+            TypeError,
+            "LFilter.from_ba: a is complex, expected real coefficients",
+        ),
         (lambda: SOSFilter("2"), TypeError, "SOSFilter: sections is a str, expected an integer"),
         (
             lambda: SOSFilter(1, max_radius=0.0),

@@ -9,7 +9,8 @@ is the bilinear transform of an analog prototype, warped so that the digital fil
 
 every function returns one row ``[b0, b1, b2, 1, a1, a2]`` per filter, of shape (..., 6), where (...) is the broadcast
 shape of the arguments: the layout of ``sosfilt`` here and in scipy. A bank of n filters with one section each is
-``row[:, None, :]``; a cascade is ``torch.stack([row, row], dim=-2)``.
+``row[:, None, :]``; a cascade is ``torch.stack([row, row], dim=-2)``; frequencies that move in time, one per frame, are
+``row[:, None, :]`` with ``hop``; for ``lfilter``, ``b, a = row[..., :3], row[..., 3:]``.
 
 Frequencies are in Hz, strictly between 0 and sample_rate / 2; q is positive. Numbers are always checked, tensors where
 reading them is free (CPU, eager): under ``torch.compile``, ``torch.vmap`` and on other devices they are trusted.

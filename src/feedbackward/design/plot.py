@@ -79,6 +79,10 @@ def plot_response(
             label = labels[index] if labels is not None else None
             _draw(axis, w, values[panel], panel, index, groups, label, fs)
         _dress(axis, panel, fs, scale, floor_db)
+    if scale == "log" and fs is not None:
+        from matplotlib.ticker import EngFormatter
+
+        axes[-1].xaxis.set_major_formatter(EngFormatter(sep=""))
     axes[-1].set_xlabel("Frequency (Hz)" if fs is not None else "Frequency (fraction of the sample rate)")
     if labels is not None:
         axes[0].legend()

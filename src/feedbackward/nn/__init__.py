@@ -6,6 +6,7 @@
 """
 
 from .filter_bank import FilterBank
-from .filters import LFilter, SOSFilter
+from .lfilter import LFilter
+from .sos_filter import SOSFilter
 
 __all__ = ["FilterBank", "LFilter", "SOSFilter"]

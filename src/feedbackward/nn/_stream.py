@@ -13,10 +13,13 @@ and gives what the whole would give. ``state.detach()`` between blocks truncates
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+
+from ..design._operands import as_wide
 
 
 class _Absent(enum.Enum):
@@ -43,6 +46,21 @@ def check_count(name: str, argument: str, value: Any, least: int) -> None:
         raise ValueError(f"{name}: {argument} is {value}, expected at least {least}")
 
 
+def check_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """The shape as a tuple, or one sentence why it is none."""
+    if not isinstance(shape, Sequence) or not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise TypeError(f"{name}: shape is {shape!r}, expected a tuple of sizes such as (2,)")
+    return tuple(shape)
+
+
+def wide(name: str, argument: str, value: Any) -> Tensor:
+    """Given coefficients as a detached tensor in float64; raise where they are complex."""
+    tensor = as_wide(value).detach()
+    if tensor.is_complex():
+        raise TypeError(f"{name}: {argument} is complex, expected real coefficients")
+    return tensor.to(torch.float64)
+
+
 def check_dtypes(name: str, dtype: torch.dtype | None, compute_dtype: torch.dtype | None) -> None:
     """Raise unless the weights are real and compute_dtype is one that the filters run in."""
     if dtype not in (None, torch.float32, torch.float64):
@@ -54,3 +72,13 @@ def check_dtypes(name: str, dtype: torch.dtype | None, compute_dtype: torch.dtyp
 def design_dtype(weight: Tensor, compute_dtype: torch.dtype | None) -> torch.dtype:
     """The dtype in which weights become coefficients: that of the recursion, without its imaginary part."""
     return weight.dtype if compute_dtype is None else compute_dtype.to_real()
+
+
+def extra(shape: tuple[int, ...], max_radius: float, compute_dtype: torch.dtype | None) -> str:
+    """The part of a repr that two modules share: what differs from the defaults."""
+    given = {
+        "shape": shape or None,
+        "max_radius": max_radius if max_radius != 1 else None,
+        "compute_dtype": compute_dtype,
+    }
+    return "".join(f", {name}={value}" for name, value in given.items() if value is not None)
