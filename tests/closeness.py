@@ -28,27 +28,45 @@ def largest(tensor: Tensor | None) -> float:
     return 0.0 if tensor is None or tensor.numel() == 0 else tensor.detach().abs().max().item()
 
 
-def feedback_gain(a: Tensor) -> float:
-    """G of the worst of the filters a (..., na), a0 divided out."""
+def _rows(c: Tensor) -> np.ndarray:
+    wide = torch.complex128 if c.is_complex() else torch.float64
+    return c.detach().to(wide).resolve_conj().resolve_neg().reshape(-1, c.shape[-1]).numpy()
+
+
+def _impulse_response(b: np.ndarray, a: np.ndarray) -> float:
     impulse = np.zeros(IMPULSE)
     impulse[0] = 1
-    rows = np.unique(a.detach().resolve_conj().numpy().reshape(-1, a.shape[-1]), axis=0)
-    wide = np.complex128 if a.is_complex() else np.float64
-    return max((np.abs(signal.lfilter(row[:1], row.astype(wide), impulse)).sum() for row in rows), default=1.0)
+    return np.abs(signal.lfilter(b, a, impulse)).sum()
+
+
+def feedback_gain(a: Tensor) -> float:
+    """G of the worst of the filters a (..., na), a0 divided out."""
+    return max((_impulse_response(row[:1], row) for row in np.unique(_rows(a), axis=0)), default=1.0)
+
+
+def total_gain(b: Tensor, a: Tensor) -> float:
+    """L of the worst of the filters b (..., nb), a (..., na), paired as they broadcast."""
+    lead = torch.broadcast_shapes(b.shape[:-1], a.shape[:-1])
+    pairs = torch.cat([b.expand(*lead, -1), a.expand(*lead, -1)], -1)
+    rows, terms = np.unique(_rows(pairs), axis=0), b.shape[-1]
+    return max((_impulse_response(row[:terms], row[terms:]) for row in rows), default=0.0)
 
 
 def filter_bound(
     dtype: torch.dtype, sections: list[tuple[Tensor, Tensor]], x: Tensor, zi: Tensor | None = None
 ) -> float:
-    """The largest error of y and of zf, for a cascade of (b, a) run in dtype; b and a need not broadcast."""
+    """The largest error of y and of zf, for a cascade of (b, a) run in dtype.
+
+    Coefficients that change over time are given as all their frames, (frames, n): each is taken as a filter of its own.
+    """
     state, peak, error = largest(zi), largest(x), 0.0
     for b, a in sections:
         order = max(b.shape[-1], a.shape[-1]) - 1
-        gain = feedback_gain(a)
+        gain, total = feedback_gain(a), total_gain(b, a)
         a_sum = largest((a / a[..., :1]).abs().sum(-1))
         b_sum = largest(b.abs().sum(-1)) * largest(1 / a[..., 0])
-        out = gain * (b_sum * peak + state)
-        error = max(gain * b_sum, 1.0) * error + gain * (order + 2) * (b_sum * peak + a_sum * out + state)
+        out = total * peak + gain * state
+        error = max(total, 1.0) * error + gain * (order + 2) * (b_sum * peak + a_sum * out + state)
         peak = out
     return SLACK * eps(dtype) * error
 

@@ -34,7 +34,7 @@ def twice(function, inputs, chosen) -> None:
     """Check first and second derivatives to the chosen inputs, the others held constant."""
     names = list(inputs)
     tensors = [inputs[name].clone().requires_grad_(name in chosen) for name in names]
-    assert gradcheck(function, tensors, fast_mode=False)
+    assert gradcheck(function, tensors, fast_mode=tensors[0].is_complex())  # every entry, or one random projection
     assert gradgradcheck(function, tensors, fast_mode=True)
 
 
@@ -121,7 +121,7 @@ def test_compute_dtype_passes_gradients_in_each_inputs_dtype():
 # name, b's lead, a's lead, x's lead, zi's lead, steps, dim
 LARGE = (
     ("several tiles of lanes", (37,), (37,), (5, 1), (5, 37), 300, -1),
-    ("time in front", (37,), (37,), (5, 1), (37,), 300, 0),
+    ("time in front", (37,), (37,), (5, 1), (37,), 300, -3),
     ("several chunks", (), (), (3,), (3,), 1021, -1),
     ("long single signal", (), (), (), (), 5003, -1),
     ("long, two filters", (2,), (2,), (), (2,), 4099, -1),
@@ -176,7 +176,7 @@ def test_hop_against_autograd_through_the_loop(lead, hop, dtype):
         "x": torch.randn(2, *lead, hop.steps, dtype=dtype),
         "zi": torch.randn(*lead, 2, dtype=dtype),
     }
-    sections = [(inputs["b"].reshape(-1, 3), inputs["a"].reshape(-1, 3))]
+    sections = [(inputs["b"], inputs["a"])]
     keywords = {"hop": hop.hop, "interpolation": hop.interpolation}
     compare(lambda f, b, a, x, zi: f.lfilter(b, a, x, zi=zi, **keywords), inputs, sections, hop.steps, dtype)
 

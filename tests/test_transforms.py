@@ -18,6 +18,10 @@ import feedbackward as fb
 from feedbackward import reference
 
 
+# PyTorch's own decompositions for forward mode still go through torch.jit.script.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+
+
 @dataclass(frozen=True)
 class Function:
     """One public function as a map from tensors to one tensor (y and zf glued together), and its plain loop."""

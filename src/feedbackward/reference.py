@@ -72,9 +72,8 @@ def linear_recurrence(
     dim = dim if dim < 0 else dim - x.ndim
     dtype = torch.result_type(x, decay)
     dtype = dtype if initial is None else torch.result_type(x.to(dtype), initial)
-    decay = torch.as_tensor(decay)
-    timed = decay.ndim >= x.ndim
-    decay = (decay.movedim(dim, -1) if timed else decay.unsqueeze(-1)).to(dtype)
+    decay = torch.as_tensor(decay, dtype=dtype)
+    decay = decay.movedim(dim, -1) if decay.ndim == x.ndim else decay.unsqueeze(-1)
     x = x.movedim(dim, -1).to(dtype)
     steps = x.shape[-1]
     lead = torch.broadcast_shapes(decay.shape[:-1], x.shape[:-1], () if initial is None else initial.shape)
@@ -100,6 +99,8 @@ def _cascade(
     operands = (b, a, x) if zi is None else (b, a, x, zi)
     promoted = functools.reduce(torch.promote_types, (operand.dtype for operand in operands))
     signal, compute = (promoted, promoted) if compute_dtype is None else (x.dtype, compute_dtype)
+    if promoted.is_complex or compute.is_complex:
+        signal, compute = signal.to_complex(), compute.to_complex()
     b, a, x = b.to(compute), a.to(compute), x.movedim(dim, -1).to(compute)
     if hop is None:
         b, a = b.unsqueeze(-3), a.unsqueeze(-3)
