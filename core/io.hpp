@@ -30,9 +30,10 @@ FB_INLINE void write(M* p, typename vector_of<S, W>::type v) {
     std::memcpy(p, &w, sizeof w);
 }
 
-// rows[t * L + l] = lane[l][t]: lanes that are contiguous in time, transposed block by block.
+// rows[t * L + l] = lane[l][t]: lanes that are contiguous in time, transposed block by block. What lies `ahead` of
+// every block, where the next chunk will be read, is asked for already: no hardware follows so many short rows.
 template <class M, class S>
-void load_contiguous(const M* const* lane, int n, int L, int64_t steps, S* rows) {
+void load_contiguous(const M* const* lane, int n, int L, int64_t steps, int64_t ahead, S* rows) {
     constexpr int W = native<S>;
     if (L == 1) {
         for (int64_t t = 0; t < steps; ++t) rows[t] = S(lane[0][t]);
@@ -44,7 +45,10 @@ void load_contiguous(const M* const* lane, int n, int L, int64_t steps, S* rows)
             typename vector_of<S, W>::type block[W] = {};
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i)
-                if (l + i < n) block[i] = read<S, M, W>(lane[l + i] + t);
+                if (l + i < n) {
+                    block[i] = read<S, M, W>(lane[l + i] + t);
+                    __builtin_prefetch(lane[l + i] + t + ahead);
+                }
             transpose<S, W>(block);
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i) std::memcpy(rows + (t + i) * L + l, &block[i], sizeof block[i]);

@@ -72,13 +72,15 @@ struct Source {
     }
 
     // A frame per sample: target (steps, rows, width, parts, L).
-    void samples(const Window& w, int64_t width, S* target) const {
+    void samples(const Window& w, int64_t width, S* target, bool reverse = false) const {
         const int64_t items = rows * width * parts, pitch = items * w.L;
         const M* lane[max_lanes];
         for (int l = 0; l < w.n; ++l) lane[l] = at(w.apart ? 0 : l, w.start + l * w.apart);
         const bool packed = frame_stride == items && (columns == 1 || column_stride == parts) &&
                             (rows == 1 || row_stride == columns * parts) && columns == width;
-        if (packed && (w.apart || !same)) return load_contiguous(lane, w.n, w.L, w.steps * items, target);
+        const int64_t length = w.steps * items;
+        if (packed && (w.apart || !same))
+            return load_contiguous(lane, w.n, w.L, length, reverse ? -length : length, target);
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t c = 0; c < width; ++c)
                 for (int p = 0; p < parts; ++p, target += w.L) {

@@ -96,7 +96,7 @@ public:
 
     void stage_d_output(const Window& w) {
         if (problem_.gradient->d_output.data)
-            d_output_from_.samples(w, 1, d_output_);
+            d_output_from_.samples(w, 1, d_output_, true);
         else
             clear(d_output_, w.steps * row());
     }

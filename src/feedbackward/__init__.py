@@ -28,9 +28,14 @@ _FOLDERS = ("design", "nn", "reference")
 __all__ = [*_HOME, *_FOLDERS, "__version__"]
 
 if TYPE_CHECKING:
-    from . import design as design, nn as nn, reference as reference
-    from .filters.filtfilt import filtfilt as filtfilt, sosfiltfilt as sosfiltfilt
-    from .filters.initial import lfilter_zi as lfilter_zi, lfiltic as lfiltic, sosfilt_zi as sosfilt_zi
+    from . import design as design
+    from . import nn as nn
+    from . import reference as reference
+    from .filters.filtfilt import filtfilt as filtfilt
+    from .filters.filtfilt import sosfiltfilt as sosfiltfilt
+    from .filters.initial import lfilter_zi as lfilter_zi
+    from .filters.initial import lfiltic as lfiltic
+    from .filters.initial import sosfilt_zi as sosfilt_zi
     from .filters.lfilter import lfilter as lfilter
     from .filters.linear import linear_recurrence as linear_recurrence
     from .filters.sosfilt import sosfilt as sosfilt

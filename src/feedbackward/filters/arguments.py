@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+_NAMES = "float32, float64, complex64 or complex128"
 
 
 def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
@@ -24,9 +25,7 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
                 f"{function}: {name} is a {type(tensor).__name__}, expected a torch.Tensor (torch.as_tensor makes one)"
             )
         if tensor.dtype not in DTYPES:
-            raise TypeError(
-                f"{function}: {name} has dtype {_short(tensor.dtype)}, expected float32, float64, complex64 or complex128"
-            )
+            raise TypeError(f"{function}: {name} has dtype {_short(tensor.dtype)}, expected {_NAMES}")
         if tensor.device.type != "cpu":
             raise NotImplementedError(
                 f"{function}: {name} is on {tensor.device.type}, but this version computes on CPU; move it with .cpu()"
@@ -34,8 +33,8 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
 
 
 def unify(
-    function: str, x: Tensor, parameters: list[Tensor | None], compute_dtype: torch.dtype | None
-) -> tuple[Tensor, list[Tensor | None]]:
+    function: str, x: Tensor, parameters: Sequence[Tensor | None], compute_dtype: torch.dtype | None
+) -> tuple[Tensor, Sequence[Any]]:
     """The signal in its dtype, and the parameters in the dtype of the computation.
 
     Without ``compute_dtype`` everything is promoted to one dtype. With it, the signal keeps its precision and becomes
@@ -55,9 +54,7 @@ def unify(
         compute_dtype = signal
     else:
         if compute_dtype not in DTYPES:
-            raise TypeError(
-                f"{function}: compute_dtype is {_short(compute_dtype)}, expected float32, float64, complex64 or complex128"
-            )
+            raise TypeError(f"{function}: compute_dtype is {_short(compute_dtype)}, expected {_NAMES}")
         signal = x.dtype
         if any(dtype.is_complex for dtype in present):
             signal = signal.to_complex()
@@ -98,8 +95,11 @@ def check_broadcast(function: str, leading: Mapping[str, tuple[int, ...]]) -> No
     Raises:
         ValueError: They do not.
     """
+    shaped = [shape for shape in leading.values() if len(shape)]
+    if len(shaped) < 2:
+        return
     try:
-        torch.broadcast_shapes(*leading.values())
+        torch.broadcast_shapes(*shaped)
     except RuntimeError:
         shapes = ", ".join(f"{name} {shape}" for name, shape in leading.items())
         raise ValueError(f"{function}: the leading shapes do not broadcast: {shapes}") from None
@@ -112,7 +112,7 @@ def check_frames(
 
     Raises:
         TypeError: ``hop`` is not an integer.
-        ValueError: ``hop`` is not positive, ``interpolation`` is unknown, or an argument has the wrong number of frames.
+        ValueError: ``hop`` is not positive, ``interpolation`` is unknown, or an argument has a wrong number of frames.
     """
     if interpolation not in ("hold", "linear"):
         raise ValueError(f"{function}: interpolation is {interpolation!r}, expected 'hold' or 'linear'")
@@ -126,9 +126,9 @@ def check_frames(
     needed = -(-steps // hop)
     for name, count in frames.items():
         if count not in (1, needed) and not (linear and count == needed + 1):
-            more = f" or {needed + 1}" if linear else ""
+            fitting = f"{needed} or {needed + 1}" if linear else f"{needed}"
             raise ValueError(
-                f"{function}: {name} has {count} frames, expected {needed}{more} (or 1) for {steps} samples at hop={hop}"
+                f"{function}: {name} has {count} frames, expected {fitting} (or 1) for {steps} samples at hop={hop}"
             )
     return hop, linear
 

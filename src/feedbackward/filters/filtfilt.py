@@ -74,9 +74,9 @@ def sosfiltfilt(
         x: Signal, with time along ``dim``.
         dim: The time axis.
         padtype: As in `filtfilt`.
-        padlen: Samples of extension at each end, fewer than T. None: 3 (2 sections + 1 - m), where m counts the sections
-            whose b2 (or, if fewer, whose a2) is 0; while tracing or under a transform, where values cannot be looked at,
-            m is 0.
+        padlen: Samples of extension at each end, fewer than T. None: 3 (2 sections + 1 - m), where m counts the
+            sections whose b2 (or, if fewer, whose a2) is 0; m is 0 while tracing or under a transform, where values
+            cannot be looked at.
 
     Returns:
         y, of the broadcast shape, with time where x has it.
@@ -117,9 +117,7 @@ def _both_ways(
         raise ValueError(f"{function}: padtype is {padtype!r}, expected 'odd', 'even', 'constant' or None")
     length = 0 if padtype is None else padlen
     if length < 0 or length >= signal.shape[-1]:
-        raise ValueError(
-            f"{function}: padlen is {length}, expected 0 to {signal.shape[-1] - 1}, less than the {signal.shape[-1]} samples of x"
-        )
+        raise ValueError(f"{function}: padlen is {length}, expected 0 <= padlen < {signal.shape[-1]}, the samples of x")
     extended = _extend(signal, padtype, length)
     y = run(extended, extended[..., 0])
     y = run(y.flip(-1), y[..., -1]).flip(-1)

@@ -114,7 +114,7 @@ def lfiltic(b: Tensor, a: Tensor, y: Tensor, x: Tensor | None = None) -> Tensor:
         if samples.ndim < 1:
             raise ValueError(f"lfiltic: {name} has shape (), expected (..., samples), the latest first")
     x = y.new_zeros(1) if x is None else x
-    y, (b, a, x) = unify("lfiltic", y, [b, a, x], None)  # type: ignore[assignment]
+    y, (b, a, x) = unify("lfiltic", y, [b, a, x], None)
     b, a = _coefficients("lfiltic", b, a)
     check_broadcast("lfiltic", {"b": tuple(b.shape[:-1]), "y": tuple(y.shape[:-1]), "x": tuple(x.shape[:-1])})
     states = b.shape[-1] - 1
@@ -137,7 +137,7 @@ def _coefficients(function: str, b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         if taps.ndim < 1 or taps.shape[-1] == 0:
             raise ValueError(f"{function}: {name} has shape {tuple(taps.shape)}, expected (..., n) with n >= 1")
     check_broadcast(function, {"b": tuple(b.shape[:-1]), "a": tuple(a.shape[:-1])})
-    b, (a,) = unify(function, b, [a], None)  # type: ignore[assignment]
+    b, (a,) = unify(function, b, [a], None)
     a0 = a[..., :1]
     check_leading_coefficient(function, "a[..., 0]", a0)
     length = max(b.shape[-1], a.shape[-1])

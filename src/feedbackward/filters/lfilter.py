@@ -141,7 +141,7 @@ def lfilter(
         leading["zi"] = tuple(zi.shape[:-1])
     check_broadcast("lfilter", leading)
 
-    x, (b, a, zi) = unify("lfilter", x, [b, a, zi], compute_dtype)  # type: ignore[assignment]
+    x, (b, a, zi) = unify("lfilter", x, [b, a, zi], compute_dtype)
     a0 = a[..., :1]
     check_leading_coefficient("lfilter", "a[..., 0]", a0)
     numerator, denominator = (b / a0).unsqueeze(-2), (a[..., 1:] / a0).unsqueeze(-2)

@@ -69,7 +69,7 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     if initial is not None:
         leading["initial"] = tuple(initial.shape)
     check_broadcast("linear_recurrence", leading)
-    x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)  # type: ignore[assignment]
+    x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)
     return linear.forward(x, decay, initial, dim)
 
 

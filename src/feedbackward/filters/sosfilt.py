@@ -67,7 +67,7 @@ def sosfilt(
     interpolation: str = "hold",
     compute_dtype: torch.dtype | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Filters x along ``dim`` with a cascade of biquads, in one pass over the signal; scipy.signal.sosfilt with gradients.
+    """Filters x along ``dim`` with biquads in series, in one pass over it; scipy.signal.sosfilt with gradients.
 
     Section k turns its input u into y, with its row (b0, b1, b2, a0, a1, a2) divided by a0::
 
@@ -121,7 +121,7 @@ def sosfilt(
         leading["zi"] = tuple(zi.shape[:-2])
     check_broadcast("sosfilt", leading)
 
-    x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)  # type: ignore[assignment]
+    x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)
     a0 = sos[..., 3:4]
     check_leading_coefficient("sosfilt", "sos[..., 3]", a0)
     y, zf = cascade.forward(x, sos[..., :3] / a0, sos[..., 4:] / a0, zi, dim, step, linear)

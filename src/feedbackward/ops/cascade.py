@@ -29,17 +29,18 @@ def _fake(
         shapes.append(state.shape[:-2])
     lanes = list(torch.broadcast_shapes(*shapes))
     at = len(lanes) + dim + 1
-    y = x.new_empty(lanes[:at] + [x.shape[dim]] + lanes[at:])
+    y = x.new_empty([*lanes[:at], x.shape[dim], *lanes[at:]])
     return y, b.new_empty([*lanes, b.shape[-2], max(b.shape[-1] - 1, a.shape[-1])])
 
 
 def _tangent(inputs: Tensors, v: Tensors, settings: Any) -> tuple[Tensor, Tensor]:
-    """Section by section; each is linear in (u, b), and in a once y is known, so three filters add up:
+    """Section by section.
 
-    dy = F(b, a; du) + F(db, a; u) - F((0, da), a; y)
+    Each is linear in (u, b), and in a once y is known, so three filters add up::
+
+        dy = F(b, a; du) + F(db, a; u) - F((0, da), a; y)
     """
     u, b, a, state = inputs
-    assert u is not None and b is not None and a is not None
     v_u = torch.zeros_like(u) if v[0] is None else v[0]
     v_b, v_a, v_state = v[1:]
     if state is not None and v_state is None:

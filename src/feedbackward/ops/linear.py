@@ -20,13 +20,12 @@ def _fake(x: Tensor, decay: Tensor, initial: Tensor | None, dim: int) -> Tensor:
         shapes.append(initial.shape)
     lanes = list(torch.broadcast_shapes(*shapes))
     at = len(lanes) + dim + 1
-    return x.new_empty(lanes[:at] + [x.shape[dim]] + lanes[at:])
+    return x.new_empty([*lanes[:at], x.shape[dim], *lanes[at:]])
 
 
 def _tangent(inputs: Tensors, v: Tensors, settings: Any) -> tuple[Tensor]:
     """The same recurrence, driven by what else changes: dh[t] = d[t] dh[t-1] + (dx[t] + dd[t] h[t-1])."""
     x, decay, initial = inputs
-    assert x is not None and decay is not None
     (dim,) = settings
     v_x = torch.zeros_like(x) if v[0] is None else v[0]
     v_initial = torch.zeros_like(initial) if v[2] is None and initial is not None else v[2]

@@ -50,9 +50,12 @@ class Operator:
             "jvp": jvp,
             "vmap": vmap,
         }
-        self.function = type(name, (torch.autograd.Function,), {rule: staticmethod(f) for rule, f in rules.items()})
+        self.function: Any = type(
+            name, (torch.autograd.Function,), {rule: staticmethod(f) for rule, f in rules.items()}
+        )
 
     def __call__(self, *arguments: Any) -> Any:
+        """The operator's outputs."""
         if not torch.compiler.is_compiling() and _transformed():
             return self.function.apply(*arguments)
         return self.native(*arguments)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .operator import Operator
 
-Tensors = Sequence[Tensor | None]
+Tensors = Sequence[Any]  # tensors, or None where an argument was not given
 
 
 class Recurrence:
@@ -128,7 +128,8 @@ class Recurrence:
         return shaped, tuple(None if k is None else 0 for k in kept)
 
     def _of_gradient(self, ctx: Any) -> tuple[Tensors, Tensors, Any, int]:
-        saved, (*settings, wanted) = ctx.saved_tensors, ctx.settings
+        saved = ctx.saved_tensors
+        *settings, wanted = ctx.settings
         return saved[: self.outputs], saved[self.outputs :], settings, wanted
 
     def _second_order(
@@ -156,11 +157,11 @@ def _keep(ctx: Any, arguments: tuple[Any, ...], tensors: int) -> None:
     ctx.settings = tuple(arguments[tensors:])
 
 
-def _only(wanted: int, tensors: Tensors) -> tuple[Tensor | None, ...]:
+def _only(wanted: int, tensors: Tensors) -> tuple[Any, ...]:
     return tuple(t if wanted & 1 << i else None for i, t in enumerate(tensors))
 
 
-def _align(tensors: Tensors, in_dims: Sequence[int | None], own: Sequence[int]) -> list[Tensor | None]:
+def _align(tensors: Tensors, in_dims: Sequence[int | None], own: Sequence[int]) -> list[Any]:
     """Every batched tensor with its batch axis first, and axes of size 1 behind it until the leading axes align."""
     leads = [
         0 if t is None else t.ndim - axes - (at is not None) for t, at, axes in zip(tensors, in_dims, own, strict=True)
