@@ -37,8 +37,8 @@ def unify(
 ) -> tuple[Tensor, Sequence[Any]]:
     """The signal in its dtype, and the parameters in the dtype of the computation.
 
-    Without ``compute_dtype`` everything is promoted to one dtype. With it, the signal keeps its precision and becomes
-    complex only when a parameter is.
+    Without ``compute_dtype`` everything is promoted to one dtype, as torch.result_type does. With it, the signal
+    keeps its precision and becomes complex only when a parameter is.
 
     Raises:
         TypeError: ``compute_dtype`` is not one of `DTYPES`.
@@ -49,8 +49,9 @@ def unify(
         if all(dtype == x.dtype for dtype in present):
             return x, parameters
         signal = x.dtype
-        for dtype in present:
-            signal = torch.promote_types(signal, dtype)
+        for parameter in parameters:
+            if parameter is not None:
+                signal = torch.promote_types(signal, torch.result_type(x, parameter))
         compute_dtype = signal
     else:
         if compute_dtype not in DTYPES:

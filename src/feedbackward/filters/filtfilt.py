@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .arguments import check_tensors, readable, time_axis
-from .initial import lfilter_zi, sosfilt_zi
+from .arguments import check_broadcast, check_tensors, readable, time_axis
+from .initial import steady_state, steady_states
 from .lfilter import lfilter
 from .sosfilt import sosfilt
 
@@ -55,13 +55,13 @@ def filtfilt(
         (4), 1996, discusses the choice of the initial states; the one here is scipy's.
     """
     check_tensors("filtfilt", {"b": b, "a": a, "x": x})
-    zi = lfilter_zi(b, a)
+    zi = steady_state("filtfilt", b, a)
     taps = max(b.shape[-1], a.shape[-1])
 
     def run(signal: Tensor, state: Tensor) -> Tensor:
         return lfilter(b, a, signal, zi=zi * state.unsqueeze(-1))[0]
 
-    return _both_ways("filtfilt", run, x, dim, padtype, 3 * taps if padlen is None else padlen)
+    return _both_ways("filtfilt", run, tuple(zi.shape[:-1]), x, dim, padtype, 3 * taps if padlen is None else padlen)
 
 
 def sosfiltfilt(
@@ -95,7 +95,7 @@ def sosfiltfilt(
         As `filtfilt`.
     """
     check_tensors("sosfiltfilt", {"sos": sos, "x": x})
-    zi = sosfilt_zi(sos)
+    zi = steady_states("sosfiltfilt", sos)
     if padlen is None:
         idle = 0
         if readable(sos):
@@ -105,14 +105,22 @@ def sosfiltfilt(
     def run(signal: Tensor, state: Tensor) -> Tensor:
         return sosfilt(sos, signal, zi=zi * state[..., None, None])[0]
 
-    return _both_ways("sosfiltfilt", run, x, dim, padtype, padlen)
+    return _both_ways("sosfiltfilt", run, tuple(zi.shape[:-2]), x, dim, padtype, padlen)
 
 
 def _both_ways(
-    function: str, run: Callable[[Tensor, Tensor], Tensor], x: Tensor, dim: int, padtype: str | None, padlen: int
+    function: str,
+    run: Callable[[Tensor, Tensor], Tensor],
+    leading: tuple[int, ...],
+    x: Tensor,
+    dim: int,
+    padtype: str | None,
+    padlen: int,
 ) -> Tensor:
+    """``run(signal, first)`` filters from the steady state for the sample ``first``; ``leading`` is the filters' shape."""
     dim = time_axis(function, dim, x)
     signal = x.movedim(dim, -1)
+    check_broadcast(function, {"the coefficients": leading, "x without time": tuple(signal.shape[:-1])})
     if padtype not in _PADTYPES:
         raise ValueError(f"{function}: padtype is {padtype!r}, expected 'odd', 'even', 'constant' or None")
     length = 0 if padtype is None else padlen

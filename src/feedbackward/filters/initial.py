@@ -36,14 +36,7 @@ def lfilter_zi(b: Tensor, a: Tensor) -> Tensor:
     Source:
         The fixed point of the recurrence in `lfilter`; scipy.signal.lfilter_zi solves the same equations.
     """
-    b, a = _coefficients("lfilter_zi", b, a)
-    total = a.sum(-1, keepdim=True)
-    if readable(total) and not total.all():
-        raise ValueError(
-            "lfilter_zi: the coefficients a sum to 0, expected no pole at z = 1, where no steady state exists"
-        )
-    terms = (b - a * (b.sum(-1, keepdim=True) / total))[..., 1:]
-    return terms.flip(-1).cumsum(-1).flip(-1)
+    return steady_state("lfilter_zi", b, a)
 
 
 def sosfilt_zi(sos: Tensor) -> Tensor:
@@ -69,15 +62,7 @@ def sosfilt_zi(sos: Tensor) -> Tensor:
     Source:
         As `lfilter_zi`, section by section.
     """
-    check_tensors("sosfilt_zi", {"sos": sos})
-    if sos.ndim < 2 or sos.shape[-1] != 6 or sos.shape[-2] == 0:
-        raise ValueError(
-            f"sosfilt_zi: sos has shape {tuple(sos.shape)}, expected (..., sections, 6) with sections >= 1"
-        )
-    zi = lfilter_zi(sos[..., :3], sos[..., 3:])
-    gain = (sos[..., :3].sum(-1) / sos[..., 3:].sum(-1)).cumprod(-1)
-    before = torch.cat([torch.ones_like(gain[..., :1]), gain[..., :-1]], -1)
-    return zi * before.unsqueeze(-1)
+    return steady_states("sosfilt_zi", sos)
 
 
 def lfiltic(b: Tensor, a: Tensor, y: Tensor, x: Tensor | None = None) -> Tensor:
@@ -124,6 +109,31 @@ def lfiltic(b: Tensor, a: Tensor, y: Tensor, x: Tensor | None = None) -> Tensor:
         rows.append((_latest(x, length) * b[..., i + 1 :] - _latest(y, length) * a[..., i + 1 :]).sum(-1))
     shape = torch.broadcast_shapes(b.shape[:-1], y.shape[:-1], x.shape[:-1])
     return torch.stack(rows, -1) if rows else b.new_zeros((*shape, 0))
+
+
+def steady_state(function: str, b: Tensor, a: Tensor) -> Tensor:
+    """What `lfilter_zi` returns; errors name ``function``."""
+    b, a = _coefficients(function, b, a)
+    total = a.sum(-1, keepdim=True)
+    if readable(total) and not total.all():
+        raise ValueError(
+            f"{function}: the coefficients a sum to 0, expected no pole at z = 1, where no steady state exists"
+        )
+    terms = (b - a * (b.sum(-1, keepdim=True) / total))[..., 1:]
+    return terms.flip(-1).cumsum(-1).flip(-1)
+
+
+def steady_states(function: str, sos: Tensor) -> Tensor:
+    """What `sosfilt_zi` returns; errors name ``function``."""
+    check_tensors(function, {"sos": sos})
+    if sos.ndim < 2 or sos.shape[-1] != 6 or sos.shape[-2] == 0:
+        raise ValueError(
+            f"{function}: sos has shape {tuple(sos.shape)}, expected (..., sections, 6) with sections >= 1"
+        )
+    zi = steady_state(function, sos[..., :3], sos[..., 3:])
+    gain = (sos[..., :3].sum(-1) / sos[..., 3:].sum(-1)).cumprod(-1)
+    before = torch.cat([torch.ones_like(gain[..., :1]), gain[..., :-1]], -1)
+    return zi * before.unsqueeze(-1)
 
 
 def _latest(samples: Tensor, count: int) -> Tensor:

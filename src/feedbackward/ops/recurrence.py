@@ -122,7 +122,7 @@ class Recurrence:
         gradients = self.gradient(*_align(batched, (0,) * count, self.own_axes(settings)), *settings)
         kept = _only(settings[-1], gradients)
         shaped = tuple(
-            g if k is None else g.reshape(t.shape)
+            g if k is None or t is None else g.reshape(t.shape)
             for g, k, t in zip(gradients, kept, batched[self.outputs :], strict=True)
         )
         return shaped, tuple(None if k is None else 0 for k in kept)
