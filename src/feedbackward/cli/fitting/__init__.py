@@ -1,0 +1,1 @@
+"""How ``feedbackward fit`` learns: measure, search, descend."""

@@ -26,6 +26,7 @@ LOWEST_HZ = 20.0
 HIGHEST = 0.49  # of the sample rate: above it, a section is a level change that nobody can hear
 GAIN_DB = 30.0
 _PER_SECTION = 3
+_ROW = {"lowshelf": design.lowshelf, "peaking": design.peaking, "highshelf": design.highshelf}
 _SLOPE = 3.0  # raw units over which tanh bends: one unit is 10 dB near zero
 _EDGE = 0.02  # starting values keep this distance from the ends of a range, where the gradient vanishes
 
@@ -45,10 +46,12 @@ class Equalizer:
     Args:
         sections: number of sections; 1 is a single peaking section, 2 are the two shelves.
         sample_rate: in Hz.
+        polarity: 1, or -1 to turn the signal upside down.
     """
 
-    def __init__(self, sections: int, sample_rate: float) -> None:
+    def __init__(self, sections: int, sample_rate: float, polarity: int = 1) -> None:
         self.sections = sections
+        self.polarity = polarity
         self.sample_rate = float(sample_rate)
         self.kinds = ["peaking"] if sections == 1 else ["lowshelf", *["peaking"] * (sections - 2), "highshelf"]
         highest = HIGHEST * self.sample_rate
@@ -63,7 +66,7 @@ class Equalizer:
 
     def resized(self, sections: int) -> Equalizer:
         """The same equalizer with another number of sections."""
-        return Equalizer(sections, self.sample_rate)
+        return Equalizer(sections, self.sample_rate, self.polarity)
 
     def settings(self, raw: Tensor) -> Settings:
         """Knobs of raw (..., 3 * sections + 1)."""
@@ -78,9 +81,7 @@ class Equalizer:
         inside = torch.stack([settings.frequency, settings.q], dim=-1)
         part = torch.log(inside / self._low) / torch.log(self._high / self._low)
         gain = (settings.gain_db / GAIN_DB).clamp(-1 + _EDGE, 1 - _EDGE)
-        knobs = torch.cat(
-            [torch.logit(part.clamp(_EDGE, 1 - _EDGE)), _SLOPE * torch.atanh(gain).unsqueeze(-1)], dim=-1
-        )
+        knobs = torch.cat([torch.logit(part.clamp(_EDGE, 1 - _EDGE)), _SLOPE * torch.atanh(gain).unsqueeze(-1)], dim=-1)
         return torch.cat([knobs.flatten(-2), settings.level_db.unsqueeze(-1) / _SLOPE], dim=-1)
 
     def sorted(self, raw: Tensor) -> Tensor:
@@ -99,11 +100,11 @@ class Equalizer:
         settings = self.settings(raw)
         rows = self._rows(settings)
         scale = torch.ones_like(rows)
-        scale[..., 0, :3] = 10 ** (settings.level_db.unsqueeze(-1) / 20)
+        scale[..., 0, :3] = self.polarity * 10 ** (settings.level_db.unsqueeze(-1) / 20)
         return rows * scale
 
     def response(self, raw: Tensor, phasors: Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithm of the response, and its derivative by every raw number.
+        """Logarithm of the response, without the polarity, and its derivative by every raw number.
 
         Args:
             raw: (..., 3 * sections + 1), float64.
@@ -118,12 +119,12 @@ class Equalizer:
             rows = self._rows(self.settings(leaf))
             # A row depends on its own knobs alone: the gradient of a column's sum holds every section's derivative.
             columns = [torch.autograd.grad(rows[..., j].sum(), leaf, retain_graph=True)[0] for j in (0, 1, 2, 4, 5)]
-        rows = rows.detach().to(phasors.dtype)
-        d_rows = torch.stack(columns, dim=-1)[..., :-1, :].unflatten(-2, (self.sections, _PER_SECTION)).to(phasors.dtype)
+        d_rows = torch.stack(columns, dim=-1)[..., :-1, :].unflatten(-2, (self.sections, _PER_SECTION))
+        rows, d_rows = rows.detach().to(phasors.dtype), d_rows.to(phasors.dtype)
         numerator, denominator = rows[..., :3] @ phasors, rows[..., 3:] @ phasors  # (..., sections, F)
-        by_knob = (  # (..., sections, 3, F)
-            d_rows[..., :3] @ phasors / numerator[..., None, :] - d_rows[..., 3:] @ phasors[1:] / denominator[..., None, :]
-        ).flatten(-3, -2)
+        d_numerator, d_denominator = d_rows[..., :3] @ phasors, d_rows[..., 3:] @ phasors[1:]  # (..., sections, 3, F)
+        by_knob = d_numerator / numerator[..., None, :] - d_denominator / denominator[..., None, :]
+        by_knob = by_knob.flatten(-3, -2)
         by_level = torch.full_like(by_knob[..., :1, :], per_level)
         total = (torch.log(numerator) - torch.log(denominator)).sum(-2) + per_level * raw[..., -1:]
         return total, torch.cat([by_knob, by_level], dim=-2)
@@ -135,12 +136,12 @@ class Equalizer:
         for kind, count in self._runs():
             part = (slice(None),) * (settings.frequency.ndim - 1) + (slice(start, start + count),)
             knobs = (settings.frequency[part], settings.q[part], settings.gain_db[part])
-            rows.append(design.KINDS[kind](*knobs, sample_rate=self.sample_rate))
+            rows.append(_ROW[kind](*knobs, sample_rate=self.sample_rate))
             start += count
         return torch.cat(rows, dim=-2)
 
     def _runs(self) -> list[tuple[str, int]]:
-        runs = [(kind, self.kinds.count(kind)) for kind in ("lowshelf", "peaking", "highshelf")]
+        runs = [(kind, self.kinds.count(kind)) for kind in _ROW]
         return [(kind, count) for kind, count in runs if count]
 
 

@@ -18,6 +18,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from torch import Tensor
 from feedbackward import sosfilt
 
 from .descent import descend
-from .equalizer import Equalizer, phasors
+from .equalizer import Equalizer, Settings, phasors
 from .excerpts import excerpts
 from .search import first_guesses
 from .transfer import Transfer
@@ -37,6 +38,15 @@ _TOGETHER = 0.3  # part of the steps that the guesses take together
 _BINS = 1024  # of the power spectrum, as far as the curvature is concerned
 _EXACT = 1e-28  # relative error at which there is nothing left to learn
 _PATIENCE, _PROGRESS = 8, 1e-4  # stop after so many steps that lower the loss by less than this part
+
+
+class Section(NamedTuple):
+    """One section in the units of its knobs."""
+
+    kind: str
+    frequency_hz: float
+    q: float
+    gain_db: float
 
 
 @dataclass
@@ -50,8 +60,19 @@ class Learned:
 
     @property
     def sos(self) -> Tensor:
-        """Sections (sections, 6), float64."""
+        """Sections (sections, 6), float64; the level and the polarity are in the first one's numerator."""
         return self.equalizer.sos(self.raw)
+
+    @property
+    def settings(self) -> Settings:
+        """What the knobs show."""
+        return self.equalizer.settings(self.raw)
+
+    @property
+    def rows(self) -> list[Section]:
+        """The knobs section by section."""
+        knobs = torch.stack(self.settings[:3], dim=-1).tolist()
+        return [Section(kind, *values) for kind, values in zip(self.equalizer.kinds, knobs, strict=True)]
 
 
 def learn(

@@ -120,8 +120,11 @@ class _Search:
         return self._with_section(raw, frequency, gain, torch.tensor(_WIDTHS, dtype=torch.float64))
 
     def rearrange(self, raw: Tensor, generator: torch.Generator) -> Tensor:
-        """Every row with each of its peaking sections in turn taken out and inserted anew, some of them with a shelf
-        that begins anew as well, and some redrawn."""
+        """Neighbors of every row.
+
+        Each peaking section in turn is taken out and inserted anew, in the best rows also with a shelf that begins
+        anew; other rows get a few random sections.
+        """
         best = raw[: _KEPT // 4]
         redrawn = self.redraw(raw, generator)
         shorter = self.equalizer.resized(self.equalizer.sections - 1)

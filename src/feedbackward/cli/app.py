@@ -1,0 +1,131 @@
+"""The commands, their arguments and help; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .errors import Refused
+
+app = typer.Typer(
+    name="feedbackward",
+    help="Learnable filters on recordings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_LIBRARIES = {  # what a command imports, and the extra that brings it
+    "torch": "torch",
+    "soundfile": "audio",
+    "matplotlib": "plot",
+    "jinja2": "cli",
+}
+
+
+class Scale(str, Enum):
+    """Frequency scales on which the bands of a bank can be even."""
+
+    mel = "mel"
+    erb = "erb"
+    bark = "bark"
+    octave = "octave"
+    linear = "linear"
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="feedbackward")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    return 0
+
+
+@app.command()
+def fit(
+    dry: Annotated[Path, typer.Argument(metavar="DRY", help="The recording before.", show_default=False)],
+    wet: Annotated[Path, typer.Argument(metavar="WET", help="The same recording after.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", show_default=False)],
+    sections: Annotated[int, typer.Option(min=1, max=32, help="Second-order sections to learn.")] = 6,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of gradient descent.")] = 120,
+    delay: Annotated[int, typer.Option(help="Samples that WET comes after DRY.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the search for a first guess.")] = 0,
+) -> None:
+    """Learn the equalizer that turns DRY into WET, by gradient descent through sosfilt.
+
+    Both recordings need the same rate, length and number of channels; all channels go through one equalizer.
+    Writes coefficients.json, the estimated recording, response.png, loss.png and report.html.
+    """
+    with _explained():
+        from .fit import fit as command
+
+        command(dry, wet, output, sections=sections, steps=steps, delay=delay, seed=seed, console=Console())
+
+
+@app.command()
+def bank(
+    recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", show_default=False)],
+    filters: Annotated[int, typer.Option(min=1, max=4096, help="Band-pass filters.")] = 128,
+    scale: Annotated[Scale, typer.Option(help="On which the bands are evenly wide.")] = Scale.mel,
+    low: Annotated[float, typer.Option(min=0.0, help="Lower edge of the lowest band in Hz.")] = 50.0,
+    high: Annotated[float | None, typer.Option(help="Upper edge of the highest band in Hz; Nyquist if absent.")] = None,
+    hop: Annotated[float, typer.Option(min=0.1, help="Time between two columns in ms.")] = 10.0,
+) -> None:
+    """Look at IN through a bank of band-pass filters.
+
+    Channels are filtered on their own; the picture shows their mean energy. Files of any length are streamed.
+    Writes bank.png and bank.npz (times, frequencies, bandwidths, levels, coefficients, sample_rate).
+    """
+    with _explained():
+        from .bank import bank as command
+
+        command(
+            recording, output, filters=filters, scale=scale.value, low=low, high=high, hop_ms=hop, console=Console()
+        )
+
+
+@app.command()
+def info() -> None:
+    """Show versions, instruction set, threads, what is installed and what each missing extra would give."""
+    with _explained():
+        from .info import info as command
+
+        command(Console())
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a user can cause into one sentence on stderr and an exit code."""
+    try:
+        yield
+    except Refused as refusal:
+        _say(str(refusal))
+        raise typer.Exit(2) from refusal
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        extra = _LIBRARIES[error.name]
+        _say(f'this needs {error.name}, which is not installed: run `pip install "feedbackward[{extra}]"`.')
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as interrupt:
+        _say("interrupted; nothing was written.")
+        raise typer.Exit(130) from interrupt
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True).print(f"[red]feedbackward:[/red] {_escaped(sentence)}", highlight=False, soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,196 @@
+"""The pictures of the command line: plots that a person can read without the program that made them."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+# Okabe and Ito's colors, told apart by every kind of color vision; measured things are gray, learned ones blue.
+BLUE, ORANGE, GRAY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#333333"
+_STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.edgecolor": "#777777",
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "grid.color": "#E4E4E4",
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
+_DYNAMIC_DB = 80.0  # from the loudest point of a time-frequency picture down to its darkest color
+
+
+def _style() -> AbstractContextManager[None]:
+    import matplotlib as mpl
+
+    return mpl.rc_context(_STYLE)
+
+
+def _styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the style of this file, whatever the user's own settings are."""
+
+    @functools.wraps(plot)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            return plot(*args, **kwargs)
+
+    return draw
+
+
+@_styled
+def response_figure(
+    frequencies: NDArray[np.float64],
+    measured_db: NDArray[np.float64],
+    learned_db: NDArray[np.float64],
+    sections_db: NDArray[np.float64],
+) -> Figure:
+    """What the recordings say, what was learned, and the difference.
+
+    Args:
+        frequencies: (F,) in Hz.
+        measured_db: the transfer estimated from the recordings, (F,).
+        learned_db: the response of the equalizer, (F,).
+        sections_db: the response of each section, (sections, F).
+    """
+    figure = new_figure(8, 5.6)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot(frequencies, sections_db.T, color=GRAY, linewidth=0.9, alpha=0.9, label=_once("each section", sections_db))
+    top.plot(frequencies, measured_db, color=ORANGE, linewidth=5, alpha=0.45, label="measured: WET over DRY")
+    top.plot(frequencies, learned_db, color=BLUE, linewidth=1.8, label="learned")
+    top.set(ylabel="level in dB", title="Response")
+    top.legend(loc="best")
+    bottom.plot(frequencies, learned_db - measured_db, color=INK, linewidth=1.2)
+    bottom.set(ylabel="difference\nin dB", xlabel="frequency in Hz")
+    reach = max(0.1, 1.1 * float(np.abs(learned_db - measured_db).max()))
+    bottom.set_ylim(-reach, reach)
+    for axes in (top, bottom):
+        axes.set_xscale("log")
+        axes.set_xlim(frequencies[0], frequencies[-1])
+        axes.grid(True)
+    ticks = _frequency_ticks(frequencies[0], frequencies[-1])
+    bottom.set_xticks(ticks, [_hz(tick) for tick in ticks])
+    bottom.minorticks_off()
+    figure.align_ylabels()
+    return figure
+
+
+@_styled
+def loss_figure(history_db: Sequence[float], before_db: float, together: int) -> Figure:
+    """The error after each step of gradient descent.
+
+    Args:
+        history_db: error relative to WET, per step.
+        before_db: the error of DRY itself.
+        together: number of steps that several guesses took together.
+    """
+    figure = new_figure(8, 3.2)
+    axes = figure.subplots()
+    steps = np.arange(1, len(history_db) + 1)
+    axes.axhline(before_db, color=ORANGE, linestyle="--", linewidth=1.2, label="before: DRY against WET")
+    axes.plot(steps, history_db, color=BLUE, linewidth=1.8, marker=".", markersize=5, label="estimate against WET")
+    if 0 < together < len(history_db):
+        axes.axvline(together + 0.5, color=GRAY, linewidth=1, linestyle=":")
+        axes.annotate(
+            "the best guess goes on alone",
+            (together + 0.5, 1),
+            (4, -4),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            color="#666666",
+            fontsize=10,
+        )
+    axes.set(xlabel="step of gradient descent", ylabel="error in dB", title="Error relative to WET")
+    axes.set_xlim(0, len(history_db) + 1)
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(True)
+    axes.legend(loc="best")
+    return figure
+
+
+@_styled
+def bank_figure(
+    level_db: NDArray[np.floating[Any]], duration_s: float, edges_hz: NDArray[np.float64], title: str
+) -> Figure:
+    """Energy over time and frequency, every band of the same height.
+
+    Args:
+        level_db: (filters, columns), in dB re full scale.
+        duration_s: of all columns.
+        edges_hz: where bands begin and end, (filters + 1,) in Hz, ascending.
+        title: above the picture.
+    """
+    figure = new_figure(10, 5.2)
+    axes = figure.subplots()
+    loudest = float(level_db.max())
+    bands = len(level_db)
+    image = axes.imshow(
+        level_db,
+        cmap="magma",
+        vmin=loudest - _DYNAMIC_DB,
+        vmax=loudest,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, duration_s, 0, bands),
+    )
+    ticks = _frequency_ticks(edges_hz[0], edges_hz[-1])
+    axes.set_yticks(np.interp(ticks, edges_hz, np.arange(bands + 1)), [_hz(tick) for tick in ticks])
+    axes.set(xlabel="time in s", ylabel="frequency in Hz", title=title)
+    bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30)
+    bar.set_label("level in dB re full scale")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in the style of the others, of a size in inches, independent of pyplot and of any display."""
+    from matplotlib.figure import Figure
+
+    with _style():
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure at a resolution that prints well."""
+    with _style():
+        figure.savefig(path, dpi=150)
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as an <svg> element to put into a page."""
+    buffer = io.StringIO()
+    with _style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _frequency_ticks(low: float, high: float) -> list[int]:
+    return [tick for tick in _TICKS_HZ if low <= tick <= high]
+
+
+def _hz(frequency: int) -> str:
+    return f"{frequency // 1000}k" if frequency >= 1000 else str(frequency)
+
+
+def _once(label: str, rows: NDArray[np.float64]) -> list[str]:
+    """One label for many lines: those that begin with an underscore stay out of the legend."""
+    return [label, *[f"_{label}"] * (len(rows) - 1)]
