@@ -17,7 +17,7 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
 
     Raises:
         TypeError: An argument is not a tensor, or of another dtype.
-        NotImplementedError: An argument is not in CPU memory.
+        NotImplementedError: An argument is on a device that has no kernels.
     """
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
@@ -26,7 +26,7 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
             )
         if tensor.dtype not in DTYPES:
             raise TypeError(f"{function}: {name} has dtype {_short(tensor.dtype)}, expected {_NAMES}")
-        if tensor.device.type != "cpu":
+        if tensor.device.type not in ("cpu", "meta"):
             raise NotImplementedError(
                 f"{function}: {name} is on {tensor.device.type}, but this version computes on CPU; move it with .cpu()"
             )

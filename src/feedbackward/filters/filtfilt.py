@@ -117,7 +117,7 @@ def _both_ways(
     padtype: str | None,
     padlen: int,
 ) -> Tensor:
-    """``run(signal, first)`` filters from the steady state for the sample ``first``; ``leading`` is the filters' shape."""
+    """Runs ``run(signal, first)``, which starts in the steady state for the sample ``first``, forward and backward."""
     dim = time_axis(function, dim, x)
     signal = x.movedim(dim, -1)
     check_broadcast(function, {"the coefficients": leading, "x without time": tuple(signal.shape[:-1])})

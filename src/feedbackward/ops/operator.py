@@ -8,6 +8,7 @@ rules, and a call takes the one that fits where it is made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class Operator:
             "forward": lambda *arguments: self.native(*arguments),
             "setup_context": setup_context,
             "backward": backward,
-            "jvp": jvp,
+            "jvp": _nesting(jvp),
             "vmap": vmap,
         }
         self.function: Any = type(
@@ -59,6 +60,21 @@ class Operator:
         if not torch.compiler.is_compiling() and _transformed():
             return self.function.apply(*arguments)
         return self.native(*arguments)
+
+
+def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule, made right for nested forward modes.
+
+    torch runs it with forward mode off; but what it computes depends on the levels outside too, so forward mode is
+    turned on again, and the saved tensors leave the tangents of this level, which the rule has as arguments, behind.
+    """
+
+    def rule(ctx: Any, *tangents: Any) -> Any:
+        saved = [t if t is None else forward_ad.unpack_dual(t).primal for t in ctx.saved_tensors]
+        with forward_ad._set_fwd_grad_enabled(True):
+            return jvp(SimpleNamespace(saved_tensors=saved, settings=ctx.settings), *tangents)
+
+    return rule
 
 
 def _transformed() -> bool:

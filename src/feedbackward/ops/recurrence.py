@@ -144,7 +144,8 @@ class Recurrence:
                 filled[i] = value
             return self.tangent(filled, v, settings)
 
-        tangent, pull = torch.func.vjp(tangent_at, *(inputs[i] for i in given))
+        pulled: Any = torch.func.vjp(tangent_at, *(inputs[i] for i in given))
+        tangent, pull = pulled
         gradients: list[Tensor | None] = [None] * len(inputs)
         for i, value in zip(given, pull(tuple(d)), strict=True):
             gradients[i] = value
