@@ -126,7 +126,7 @@ def compare(name: str, folder: Path, sos: NDArray[np.float64], seconds: float) -
         f"response: {np.sqrt(np.square(difference).mean()):.2g} dB off (root mean square, 20 Hz to {grid[-1]:.0f} Hz), "
         f"{difference.max():.2g} dB at most, at {at:.0f} Hz\n"
         f"recording: error {fit['error_before_db']:.1f} dB before, {fit['error_after_db']:.1f} dB after; "
-        f"{len(fit['loss_db'])} steps, {seconds:.1f} s\n",
+        f"{len(fit['descent_db'])} steps, {seconds:.1f} s\n",
         highlight=False,
     )
 

@@ -98,7 +98,8 @@ def as_json(result: Fit) -> dict[str, Any]:
         "sos": result.learned.sos.tolist(),
         "error_before_db": result.before_db,
         "error_after_db": result.after_db,
-        "loss_db": result.learned.history_db,
+        "search_db": result.learned.search_db,
+        "descent_db": result.learned.descent_db,
     }
 
 
@@ -145,7 +146,7 @@ def _notes(transfer: Transfer, delay: int) -> list[str]:
     notes = []
     if transfer.coherence < _UNRELATED:
         notes.append(
-            f"A linear filter explains only {transfer.coherence:.0%} of what the recordings have in common: "
+            f"A linear filter of DRY explains only {transfer.coherence:.0%} of WET: "
             "are they the same sound before and after?"
         )
     elif transfer.delay != 0:
@@ -170,4 +171,4 @@ def _figures(result: Fit) -> tuple[Any, Any]:
     response = pictures.response_figure(
         frequencies.numpy(), result.transfer.level_db.numpy(), total_db.numpy(), each_db.numpy()
     )
-    return response, pictures.loss_figure(result.learned.history_db, result.before_db, result.learned.together)
+    return response, pictures.loss_figure(result.before_db, result.learned.search_db, result.learned.descent_db)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -72,7 +73,7 @@ def response_figure(
     figure = new_figure(8, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot(frequencies, sections_db.T, color=GRAY, linewidth=0.9, alpha=0.9, label=_once("each section", sections_db))
-    top.plot(frequencies, measured_db, color=ORANGE, linewidth=5, alpha=0.45, label="measured: WET over DRY")
+    top.plot(frequencies, measured_db, color=ORANGE, linewidth=6, alpha=0.45, label="measured: WET over DRY")
     top.plot(frequencies, learned_db, color=BLUE, linewidth=1.8, label="learned")
     top.set(ylabel="level in dB", title="Response")
     top.legend(loc="best")
@@ -92,33 +93,31 @@ def response_figure(
 
 
 @_styled
-def loss_figure(history_db: Sequence[float], before_db: float, together: int) -> Figure:
-    """The error after each step of gradient descent.
+def loss_figure(before_db: float, search_db: Sequence[float], descent_db: Sequence[float]) -> Figure:
+    """The error of the best so far, from the dry recording itself to the last step.
 
     Args:
-        history_db: error relative to WET, per step.
-        before_db: the error of DRY itself.
-        together: number of steps that several guesses took together.
+        before_db: the error of DRY itself, relative to WET.
+        search_db: after each stage of the search for a first guess.
+        descent_db: after each step of gradient descent.
     """
-    figure = new_figure(8, 3.2)
+    figure = new_figure(8, 3.4)
     axes = figure.subplots()
-    steps = np.arange(1, len(history_db) + 1)
-    axes.axhline(before_db, color=ORANGE, linestyle="--", linewidth=1.2, label="before: DRY against WET")
-    axes.plot(steps, history_db, color=BLUE, linewidth=1.8, marker=".", markersize=5, label="estimate against WET")
-    if 0 < together < len(history_db):
-        axes.axvline(together + 0.5, color=GRAY, linewidth=1, linestyle=":")
-        axes.annotate(
-            "the best guess goes on alone",
-            (together + 0.5, 1),
-            (4, -4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-            color="#666666",
-            fontsize=10,
-        )
-    axes.set(xlabel="step of gradient descent", ylabel="error in dB", title="Error relative to WET")
-    axes.set_xlim(0, len(history_db) + 1)
+    searched = [before_db, *search_db]
+    first = len(searched) - 1
+    axes.axhline(before_db, color=ORANGE, linestyle="--", linewidth=1.2, label="before: DRY itself")
+    axes.plot(searched, color=GRAY, linewidth=1.5, marker="o", markersize=4, label="search for a first guess")
+    axes.plot(
+        np.arange(first, first + 1 + len(descent_db)),
+        [searched[-1], *descent_db],
+        color=BLUE,
+        linewidth=1.8,
+        marker=".",
+        markersize=6,
+        label="gradient descent through sosfilt",
+    )
+    axes.axvline(first, color=GRAY, linewidth=1, linestyle=":")
+    axes.set(xlabel="step", ylabel="error in dB", title="Error relative to WET")
     axes.locator_params(axis="x", integer=True)
     axes.grid(True)
     axes.legend(loc="best")
@@ -152,6 +151,7 @@ def bank_figure(
         extent=(0, duration_s, 0, bands),
     )
     ticks = _frequency_ticks(edges_hz[0], edges_hz[-1])
+    ticks = _apart(ticks, np.interp(ticks, edges_hz, np.arange(bands + 1)), bands / 25)
     axes.set_yticks(np.interp(ticks, edges_hz, np.arange(bands + 1)), [_hz(tick) for tick in ticks])
     axes.set(xlabel="time in s", ylabel="frequency in Hz", title=title)
     bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30)
@@ -185,6 +185,17 @@ def as_svg(figure: Figure) -> str:
 
 def _frequency_ticks(low: float, high: float) -> list[int]:
     return [tick for tick in _TICKS_HZ if low <= tick <= high]
+
+
+def _apart(ticks: list[int], positions: NDArray[np.float64], distance: float) -> list[int]:
+    """The ticks, from the top down, whose labels do not touch."""
+    kept: list[int] = []
+    last = math.inf
+    for tick, position in reversed(list(zip(ticks, positions, strict=True))):
+        if last - position >= distance:
+            kept.append(tick)
+            last = position
+    return kept
 
 
 def _hz(frequency: int) -> str:

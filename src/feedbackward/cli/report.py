@@ -58,7 +58,7 @@ def render(result: Fit, response: Any, loss: Any) -> str:
         delay=result.delay,
         before=f"{result.before_db:.1f}",
         after=f"{result.after_db:.1f}",
-        steps=len(result.learned.history_db),
+        steps=len(result.learned.descent_db),
         notes=result.notes,
         response=pictures.as_svg(response),
         loss=pictures.as_svg(loss),

@@ -55,8 +55,10 @@ class Learned:
 
     equalizer: Equalizer
     raw: Tensor  # (3 * sections + 1,)
-    history_db: list[float] = field(default_factory=list)  # error of the best so far relative to wet, per step
-    together: int = 0  # how many of the steps the guesses took together
+    # Errors of the best so far relative to wet, in dB:
+    search_db: list[float] = field(default_factory=list)  # after each stage of the search
+    descent_db: list[float] = field(default_factory=list)  # after each step of gradient descent
+    together: int = 0  # how many of these steps the guesses took together
 
     @property
     def sos(self) -> Tensor:
@@ -96,25 +98,30 @@ def learn(
         report: called with what goes on, how far it is (0 .. 1) and the error so far, in dB relative to wet or, in
             the search, in dB between the responses.
     """
-    with _one_thread():  # thousands of small operations: threads would only wait for each other
-        raw, _ = first_guesses(
-            transfer, equalizer, seed, None if report is None else lambda part, rms: report("search", part, rms)
-        )
-    learned = Learned(equalizer, raw[0])
     loss = _TimeDomain(equalizer, *excerpts(dry, wet, equalizer.sample_rate))
+    search_db: list[float] = []
 
-    def observe(step: int, values: Tensor) -> bool:
-        learned.history_db.append(10 * math.log10(max(values.min().item(), _EXACT)))
+    def observe_search(part: float, rms_db: float, sos: Tensor) -> None:
+        search_db.append(_db(loss.of(sos)))
         if report is not None:
-            report("descend", len(learned.history_db) / steps, learned.history_db[-1])
-        return _is_done(learned.history_db[learned.together :])
+            report("search", part, rms_db)
+
+    with _one_thread():  # thousands of small operations: threads would only wait for each other
+        raw, _ = first_guesses(transfer, equalizer, seed, observe_search)
+    learned = Learned(equalizer, raw[0], search_db)
+
+    def observe_descent(step: int, values: Tensor) -> bool:
+        learned.descent_db.append(_db(values.min()))
+        if report is not None:
+            report("descend", len(learned.descent_db) / steps, learned.descent_db[-1])
+        return _is_done(learned.descent_db[learned.together :])
 
     together = min(len(raw), _GUESSES)
     if together > 1:
-        raw, error = descend(raw[:together], loss, round(_TOGETHER * steps), observe)
+        raw, error = descend(raw[:together], loss, round(_TOGETHER * steps), observe_descent)
         raw = raw[error.argmin()][None]
-        learned.together = len(learned.history_db)
-    raw, _ = descend(raw[:1], loss, steps - learned.together, observe)
+        learned.together = len(learned.descent_db)
+    raw, _ = descend(raw[:1], loss, steps - learned.together, observe_descent)
     learned.raw = equalizer.sorted(raw[0])
     return learned
 
@@ -130,6 +137,12 @@ class _TimeDomain:
         frequencies, power = _power(dry[..., lead_in:], equalizer.sample_rate)
         self.power = 2 * power / self.energy
         self.phasors = phasors(frequencies, equalizer.sample_rate)
+
+    @torch.no_grad()
+    def of(self, sos: Tensor) -> Tensor:
+        """The loss of sections (..., n, 6)."""
+        estimate = sosfilt(sos.unsqueeze(-3), self.dry)  # (..., lanes, T)
+        return (estimate[..., self.lead_in :] - self.wet).square().sum((-1, -2)) / self.energy
 
     def __call__(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         leaf = raw.detach().requires_grad_()
@@ -155,6 +168,10 @@ def _power(x: Tensor, sample_rate: float) -> tuple[Tensor, Tensor]:
     center = torch.zeros(_BINS, dtype=torch.float64).index_add(0, index, energy * frequencies)
     filled = power > 0
     return center[filled] / power[filled], power[filled]
+
+
+def _db(error: Tensor) -> float:
+    return 10 * math.log10(max(error.item(), _EXACT))
 
 
 def _is_done(history_db: list[float]) -> bool:

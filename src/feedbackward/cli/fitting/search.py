@@ -26,9 +26,10 @@ _DB = 20 / math.log(10)  # from the natural logarithm of a magnitude to dB
 _WIDTHS = (0.7, 2.0, 5.0)  # q of a section that is inserted
 _KEPT = 8
 _APART = 1.2  # ratio of mean squares from which two rows count as different minima
-_REDRAWN = 48
+_REDRAWN = 96
+_DRAWN = (1.5, 1.0, 0.3)  # spread of the raw frequency, q and gain of a random section: anywhere, nearly flat
 _QUICK, _LONG = 10, 30  # steps of descent
-_ROUNDS = 8  # of taking sections out and inserting them anew
+_ROUNDS = 12  # of taking sections out and inserting them anew
 _CLOSE_DB = 0.02  # no more rounds: the measurement is hardly better
 
 
@@ -36,7 +37,7 @@ def first_guesses(
     transfer: Transfer,
     equalizer: Equalizer,
     seed: int = 0,
-    report: Callable[[float, float], None] | None = None,
+    report: Callable[[float, float, Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Search for equalizers that resemble a measured transfer.
 
@@ -44,7 +45,8 @@ def first_guesses(
         transfer: the measurement.
         equalizer: what to fit.
         seed: of the random numbers; the same seed gives the same guesses.
-        report: called with the part of the work that is done, 0 .. 1, and the error of the best guess in dB.
+        report: called with the part of the work that is done, 0 .. 1, the error of the best guess in dB, and its
+            sections, (n, 6) with n up to those of the equalizer.
 
     Returns:
         Raw parameters (guesses, 3 * sections + 1), best first, and their root mean square errors in dB, (guesses,).
@@ -57,19 +59,21 @@ def first_guesses(
 
     def tell(stage: int) -> None:
         if report is not None:
-            report(stage / max(stages, 1), math.sqrt(error[0].item()))
+            report(stage / max(stages, 1), math.sqrt(error[0].item()), search.equalizer.sos(raw[0]))
 
     while search.equalizer.sections < equalizer.sections:
         raw, error = search.best(*search.descend(search.insert(raw), _QUICK))
         tell(search.equalizer.sections - 2)
-    raw, error = search.descend(raw, _LONG)
+    raw, error = search.best(*search.descend(raw, _LONG))
+    stale = 0  # rounds since the last improvement: with each, other rows have their turn
     for stage in range(stages - rounds, stages):
-        if error.min() < _CLOSE_DB**2:
+        if error[0] < _CLOSE_DB**2:
             break
-        again, again_error = search.descend(search.rearrange(raw[: _KEPT // 2], generator), _LONG)
+        again, again_error = search.descend(search.rearrange(raw.roll(-2 * stale, 0), generator), _LONG)
+        before = error[0]
         raw, error = search.best(torch.cat([raw, again]), torch.cat([error, again_error]))
+        stale = stale + 1 if error[0] > 0.99 * before else 0
         tell(stage + 1)
-    raw, error = search.best(*search.descend(raw, 2 * _LONG))
     tell(stages)
     return raw, error.sqrt()
 
@@ -128,7 +132,7 @@ class _Search:
         best = raw[: _KEPT // 4]
         redrawn = self.redraw(raw, generator)
         shorter = self.equalizer.resized(self.equalizer.sections - 1)
-        taken = self.without_each(raw)
+        taken = self.without_each(best)
         level = self.without_each(torch.cat([self.with_flat_shelf(best, 0), self.with_flat_shelf(best, -1)]))
         self.equalizer = shorter
         inserted = self.insert(self.descend(taken, _QUICK // 2)[0], places=2)
@@ -151,8 +155,9 @@ class _Search:
         """Copies of the rows in which about two sections of any kind begin anew, anywhere."""
         copies = raw.repeat(_REDRAWN // len(raw), 1)
         knobs = copies[:, :-1].unflatten(-1, (self.equalizer.sections, 3))
-        drawn = torch.randn(knobs.shape, generator=generator, dtype=raw.dtype)
-        chosen = torch.rand(knobs.shape[:2], generator=generator) < 2 / self.equalizer.sections
+        drawn = torch.randn(knobs.shape, generator=generator, dtype=raw.dtype) * torch.tensor(_DRAWN, dtype=raw.dtype)
+        expected = 1 + 2 * torch.rand(len(copies), 1, generator=generator)
+        chosen = torch.rand(knobs.shape[:2], generator=generator) < expected / self.equalizer.sections
         copies[:, :-1] = torch.where(chosen[..., None], drawn, knobs).flatten(1)
         return copies
 
