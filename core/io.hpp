@@ -84,6 +84,7 @@ void store_contiguous(M* const* lane, int n, int L, int64_t steps, const S* rows
 // rows[t * pitch + l] = lane[l][t * stride], for any stride.
 template <class M, class S>
 void load_strided(const M* const* lane, int64_t stride, int n, int L, int64_t steps, int64_t pitch, S* rows) {
+    constexpr int W = native<S>, steps_ahead = 16;
     bool same = true, adjacent = true;
     for (int l = 1; l < n; ++l) {
         same &= lane[l] == lane[0];
@@ -96,7 +97,13 @@ void load_strided(const M* const* lane, int64_t stride, int n, int L, int64_t st
             for (int l = 0; l < n; ++l) row[l] = value;
         } else if (adjacent) {
             const M* source = lane[0] + t * stride;
-            for (int l = 0; l < n; ++l) row[l] = S(source[l]);
+            int l = 0;
+            for (; l + W <= n; l += W) {
+                const auto v = read<S, M, W>(source + l);
+                __builtin_prefetch(source + steps_ahead * stride + l);
+                std::memcpy(row + l, &v, sizeof v);
+            }
+            for (; l < n; ++l) row[l] = S(source[l]);
         } else {
             for (int l = 0; l < n; ++l) row[l] = S(lane[l][t * stride]);
         }
@@ -106,13 +113,16 @@ void load_strided(const M* const* lane, int64_t stride, int n, int L, int64_t st
 
 template <Write mode, class M, class S>
 void store_strided(M* const* lane, int64_t stride, int n, int64_t steps, int64_t pitch, const S* rows) {
+    constexpr int W = native<S>;
     bool adjacent = true;
     for (int l = 1; l < n; ++l) adjacent &= lane[l] == lane[0] + l;
     for (int64_t t = 0; t < steps; ++t) {
         const S* row = rows + t * pitch;
         if (adjacent) {
             M* target = lane[0] + t * stride;
-            for (int l = 0; l < n; ++l) target[l] = mode == Write::added ? target[l] + M(row[l]) : M(row[l]);
+            int l = 0;
+            for (; l + W <= n; l += W) write<mode, M, S, W>(target + l, read<S, S, W>(row + l));
+            for (; l < n; ++l) target[l] = mode == Write::added ? target[l] + M(row[l]) : M(row[l]);
         } else {
             for (int l = 0; l < n; ++l) {
                 M& target = lane[l][t * stride];
