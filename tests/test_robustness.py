@@ -55,7 +55,7 @@ def test_an_unknown_instruction_set_is_refused():
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf"), 3e38])
-@pytest.mark.parametrize("dim", [-1, 0])
+@pytest.mark.parametrize("dim", [-1, -2])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=str)
 def test_a_poisoned_lane_leaves_its_neighbors_bit_identical(poison, dim, dtype):
     lanes, steps = 37, 300
@@ -67,7 +67,7 @@ def test_a_poisoned_lane_leaves_its_neighbors_bit_identical(poison, dim, dtype):
         inputs = [t.clone().requires_grad_() for t in (b, a, x, zi)]
         y, zf = fb.lfilter(*inputs[:3], dim, inputs[3])
         grads = torch.autograd.grad((y, zf), inputs, (weight, torch.ones_like(zf)))
-        lanes_first = (t.mT if dim == 0 and t.shape == (steps, lanes) else t for t in (y, zf, *grads))
+        lanes_first = (t.mT if t.shape == (steps, lanes) else t for t in (y, zf, *grads))
         return [t.detach() for t in lanes_first]
 
     clean = run(b, a, x, zi)
@@ -225,7 +225,7 @@ def available_memory() -> int:
 @pytest.mark.skipif(available_memory() < 14 * GIGABYTE, reason="needs 14 GB of free memory")
 @pytest.mark.parametrize("layout", ["time last", "time first"])
 def test_more_than_two_to_the_31_elements(layout):
-    lanes, steps = 3 * 2**14, 2**16 // 3 * 2 + 64  # 2.15e9 outputs of 4 bytes from a few thousand inputs
+    lanes, steps = 3 * 2**14, 2**16 // 3 * 2 + 70  # 2.15e9 outputs of 4 bytes from a few thousand inputs
     assert lanes * steps > 2**31
     ramp = torch.randn(steps)
     b, a = torch.tensor([0.5]), torch.tensor([1.0, -0.5])
