@@ -23,7 +23,7 @@ _HOME = {
     "lfiltic": "filters.initial",
     "linear_recurrence": "filters.linear",
 }
-_FOLDERS = ("design", "nn", "reference")
+_FOLDERS = ("design", "nn", "reference", "script")
 
 __all__ = [*_HOME, *_FOLDERS, "__version__"]
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from . import design as design
     from . import nn as nn
     from . import reference as reference
+    from . import script as script
     from .filters.filtfilt import filtfilt as filtfilt
     from .filters.filtfilt import sosfiltfilt as sosfiltfilt
     from .filters.initial import lfilter_zi as lfilter_zi

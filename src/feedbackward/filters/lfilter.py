@@ -86,6 +86,8 @@ def lfilter(
     states instead; for constant coefficients all forms agree, while they change they do not. The gradient is with
     respect to the form used here.
 
+    torch.compile and torch.export take this function as it is; torch.jit.script takes `feedbackward.script.lfilter`.
+
     Args:
         b: Numerator, (..., nb), or (..., frames, nb) with ``hop``; float32, float64, complex64 or complex128.
         a: Denominator, (..., na), or (..., frames, na) with ``hop``; a[0] need not be 1. na = 1 is an FIR filter.
