@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -106,7 +108,8 @@ def info() -> None:
 def _explained() -> Iterator[None]:
     """Turn what a user can cause into one sentence on stderr and an exit code."""
     try:
-        yield
+        with _terminable():
+            yield
     except Refused as refusal:
         _say(str(refusal))
         raise typer.Exit(2) from refusal
@@ -116,9 +119,29 @@ def _explained() -> Iterator[None]:
         extra = _LIBRARIES[error.name]
         _say(f'this needs {error.name}, which is not installed: run `pip install "feedbackward[{extra}]"`.')
         raise typer.Exit(2) from error
-    except KeyboardInterrupt as interrupt:
+    except (KeyboardInterrupt, _Terminated) as interruption:
         _say("interrupted; nothing was written.")
-        raise typer.Exit(130) from interrupt
+        number = signal.SIGTERM if isinstance(interruption, _Terminated) else signal.SIGINT
+        raise typer.Exit(128 + number) from interruption
+
+
+class _Terminated(BaseException):
+    """Somebody asked the process to end: like Ctrl-C, it cleans up first."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    def terminate(number: int, frame: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say(sentence: str) -> None:

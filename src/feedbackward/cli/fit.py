@@ -160,15 +160,24 @@ def _notes(transfer: Transfer, delay: int) -> list[str]:
 
 
 def _figures(result: Fit) -> tuple[Any, Any]:
-    frequencies = result.transfer.frequencies
-    sos = result.learned.sos
-    each = fb.design.sosfreqz(sos[:, None], frequencies, fs=result.dry.sample_rate)[1]
-    level = result.learned.settings.level_db
-    # the level is in the first section's numerator, and belongs to none of the sections
-    each_db = 20 * torch.log10(each.abs().clamp(min=1e-12))
-    total_db = each_db.sum(0)
-    each_db[0] -= level
-    response = pictures.response_figure(
-        frequencies.numpy(), result.transfer.level_db.numpy(), total_db.numpy(), each_db.numpy()
+    transfer, learned = result.transfer, result.learned
+    fine = torch.from_numpy(
+        np.geomspace(transfer.frequencies[0], transfer.frequencies[-1], 4 * len(transfer.frequencies))
     )
-    return response, pictures.loss_figure(result.before_db, result.learned.search_db, result.learned.descent_db)
+    each_db = _sections_db(result, fine)
+    level_db = learned.settings.level_db
+    response = pictures.response_figure(
+        pictures.Curve(fine.numpy(), (each_db.sum(0) + level_db).numpy()),
+        pictures.Curve(transfer.frequencies.numpy(), transfer.level_db.numpy()),
+        (_sections_db(result, transfer.frequencies).sum(0) + level_db - transfer.level_db).numpy(),
+        each_db.numpy(),
+    )
+    return response, pictures.loss_figure(result.before_db, learned.search_db, learned.descent_db)
+
+
+def _sections_db(result: Fit, frequencies: torch.Tensor) -> torch.Tensor:
+    """Responses (sections, F) without the level, which is in the first section's numerator."""
+    each = fb.design.sosfreqz(result.learned.sos[:, None], frequencies, fs=result.dry.sample_rate)[1]
+    each_db = 20 * torch.log10(each.abs().clamp(min=1e-12))
+    each_db[0] -= result.learned.settings.level_db
+    return each_db

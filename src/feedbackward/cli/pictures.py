@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ P = ParamSpec("P")
 # Okabe and Ito's colors, told apart by every kind of color vision; measured things are gray, learned ones blue.
 BLUE, ORANGE, GRAY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#333333"
 _STYLE: dict[Any, Any] = {
+    "figure.constrained_layout.w_pad": 0.1,
     "font.size": 11,
     "axes.edgecolor": "#777777",
     "axes.labelcolor": INK,
@@ -55,37 +56,43 @@ def _styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
     return draw
 
 
+class Curve(NamedTuple):
+    """Levels over frequency."""
+
+    frequencies: NDArray[np.float64]  # (F,) Hz
+    level_db: NDArray[np.float64]  # (F,)
+
+
 @_styled
 def response_figure(
-    frequencies: NDArray[np.float64],
-    measured_db: NDArray[np.float64],
-    learned_db: NDArray[np.float64],
-    sections_db: NDArray[np.float64],
+    learned: Curve, measured: Curve, difference_db: NDArray[np.float64], sections_db: NDArray[np.float64]
 ) -> Figure:
     """What the recordings say, what was learned, and the difference.
 
     Args:
-        frequencies: (F,) in Hz.
-        measured_db: the transfer estimated from the recordings, (F,).
-        learned_db: the response of the equalizer, (F,).
-        sections_db: the response of each section, (sections, F).
+        learned: the response of the equalizer.
+        measured: the transfer estimated from the recordings.
+        difference_db: learned minus measured, at the frequencies of the measurement.
+        sections_db: the response of each section at the frequencies of `learned`, (sections, F).
     """
     figure = new_figure(8, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    top.plot(frequencies, sections_db.T, color=GRAY, linewidth=0.9, alpha=0.9, label=_once("each section", sections_db))
-    top.plot(frequencies, measured_db, color=ORANGE, linewidth=6, alpha=0.45, label="measured: WET over DRY")
-    top.plot(frequencies, learned_db, color=BLUE, linewidth=1.8, label="learned")
+    each = _once("each section", sections_db)
+    top.plot(learned.frequencies, sections_db.T, color=GRAY, linewidth=0.9, alpha=0.9, label=each)
+    top.plot(*measured, color=ORANGE, linewidth=6, alpha=0.45, label="measured: WET over DRY")
+    top.plot(*learned, color=BLUE, linewidth=1.8, label="learned")
     top.set(ylabel="level in dB", title="Response")
     top.legend(loc="best")
-    bottom.plot(frequencies, learned_db - measured_db, color=INK, linewidth=1.2)
+    bottom.plot(measured.frequencies, difference_db, color=INK, linewidth=1.2)
     bottom.set(ylabel="difference\nin dB", xlabel="frequency in Hz")
-    reach = max(0.1, 1.1 * float(np.abs(learned_db - measured_db).max()))
+    reach = max(0.1, 1.1 * float(np.abs(difference_db).max()))
     bottom.set_ylim(-reach, reach)
+    low, high = measured.frequencies[[0, -1]]
     for axes in (top, bottom):
         axes.set_xscale("log")
-        axes.set_xlim(frequencies[0], frequencies[-1])
+        axes.set_xlim(low, high)
         axes.grid(True)
-    ticks = _frequency_ticks(frequencies[0], frequencies[-1])
+    ticks = _frequency_ticks(low, high)
     bottom.set_xticks(ticks, [_hz(tick) for tick in ticks])
     bottom.minorticks_off()
     figure.align_ylabels()

@@ -37,7 +37,7 @@ _GUESSES = 4
 _TOGETHER = 0.3  # part of the steps that the guesses take together
 _BINS = 1024  # of the power spectrum, as far as the curvature is concerned
 _EXACT = 1e-28  # relative error at which there is nothing left to learn
-_PATIENCE, _PROGRESS = 8, 1e-4  # stop after so many steps that lower the loss by less than this part
+_PATIENCE, _PROGRESS = 5, 1e-4  # stop after so many steps that lower the loss by less than this part
 
 
 class Section(NamedTuple):

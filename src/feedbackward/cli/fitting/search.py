@@ -54,7 +54,7 @@ def first_guesses(
     generator = torch.Generator().manual_seed(seed)
     search = _Search(transfer, equalizer)
     raw, error = search.start()
-    rounds = _ROUNDS if equalizer.sections > 2 else 0
+    rounds = min(_ROUNDS, 3 * max(equalizer.sections - 2, 0))  # few sections have few arrangements
     stages = max(equalizer.sections - 2, 0) + rounds
 
     def tell(stage: int) -> None:
