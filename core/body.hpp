@@ -43,7 +43,8 @@ struct Body {
     int64_t rows[max_inputs];     // the elements per step of an input, as a matrix; columns that the user's value
     int64_t columns[max_inputs];  // lacks are zero
     int64_t state_rows, state_columns;
-    int64_t trail;  // elements per step
+    int64_t trail;   // elements per step
+    int64_t memory;  // steps after which nothing is left of a state; 0: never
     void (*forward)(const Run<S>&);
     void (*adjoint)(const Adjoint<S>&);
 

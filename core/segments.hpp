@@ -180,10 +180,16 @@ private:
     int64_t turns() const { return varying_ ? states_ : least<int64_t>(states_, 1); }
 
     bool tame() const {
-        constexpr S limit = sizeof(S) == 4 ? S(1e3) : S(1e7);
+        constexpr S limit = 100;  // two digits
         for (int64_t i = 0; i < turns() * wide_.state_size(); ++i)
             if (!(factor_[i] < limit && factor_[i] > -limit)) return false;
         return true;
+    }
+
+    // A state that a segment outlives leaves no trace in the next one, not even when it is not a number.
+    int64_t remembered() const {
+        const int64_t memory = problem_.body.memory;
+        return memory && factor_steps_ >= memory ? 0 : states_;
     }
 
     template <class V>
@@ -198,7 +204,7 @@ private:
                 V::load(carry_ + i * parts_, 1).store(states + i * wide_.row() + l, L);
             for (int64_t i = 0; i < states_; ++i) {
                 V after = V::load(ends_ + i * wide_.row() + l, L);
-                for (int64_t j = 0; j < states_; ++j)
+                for (int64_t j = 0; j < remembered(); ++j)
                     after = after + factor<V>(i, j, l) * V::load(states + j * wide_.row() + l, L);
                 after.store(carry_ + i * parts_, 1);
             }
@@ -212,7 +218,7 @@ private:
                 V::load(d_carry_ + i * parts_, 1).store(d_states + i * wide_.row() + l, L);
             for (int64_t i = 0; i < states_; ++i) {
                 V before = V::load(ends_ + i * wide_.row() + l, L);
-                for (int64_t j = 0; j < states_; ++j)
+                for (int64_t j = 0; j < remembered(); ++j)
                     before = before + conj(factor<V>(j, i, l)) * V::load(d_states + j * wide_.row() + l, L);
                 before.store(d_carry_ + i * parts_, 1);
             }

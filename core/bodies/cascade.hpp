@@ -30,8 +30,9 @@ struct Section {
     S *g, *d_u, *d_b, *d_a;   // adjoint: as state, u, b, a
 };
 
-// Order N known: coefficients, states and gradients live in registers.
-template <template <class, int> class E, class S, int N>
+// Order N known: coefficients, states and gradients live in registers. Without feedback there is no a, and an output
+// that is not a number stays alone.
+template <template <class, int> class E, class S, int N, bool feedback>
 struct FixedSection {
     static constexpr int P = E<S, 1>::parts;
     static constexpr int forward_group = registers / (P * (3 * N + 1)) >= 4   ? 4
@@ -69,7 +70,10 @@ struct FixedSection {
                     const V u = splat ? V::splat(s.u + t * P) : V::load(s.u + at, L);
                     const V y = b[0][m] * u + z[0][m];
 #pragma GCC unroll 8
-                    for (int i = 0; i < N; ++i) z[i][m] = (z[i + 1][m] + b[i + 1][m] * u) - a[i][m] * y;
+                    for (int i = 0; i < N; ++i) {
+                        z[i][m] = z[i + 1][m] + b[i + 1][m] * u;
+                        if (feedback) z[i][m] = z[i][m] - a[i][m] * y;
+                    }
                     y.store(s.y + at, L);
                 }
             }
@@ -99,7 +103,7 @@ struct FixedSection {
                     V du = V::zero();
 #pragma GCC unroll 8
                     for (int i = N - 1; i >= 0; --i) {
-                        w = w - a[i][m] * g[i][m];
+                        if (feedback) w = w - a[i][m] * g[i][m];
                         du = du + b[i + 1][m] * g[i][m];
                     }
                     du = du + b[0][m] * w;
@@ -110,7 +114,7 @@ struct FixedSection {
 #pragma GCC unroll 8
                         for (int i = 0; i < N; ++i) {
                             db[i + 1][m] = db[i + 1][m] + u * g[i][m];
-                            da[i][m] = da[i][m] - y * g[i][m];
+                            if (feedback) da[i][m] = da[i][m] - y * g[i][m];
                         }
                     }
 #pragma GCC unroll 8
@@ -212,7 +216,10 @@ struct Cascade {
     static Kernel kernel(const Run<S>& r) {
         if constexpr (N <= largest_fixed) {
             const bool held = !r.stride[1] && !r.stride[2];
-            if (held && shape(r).order == N) return {FixedSection<E, S, N>::forward, FixedSection<E, S, N>::adjoint};
+            if (held && shape(r).order == N)
+                return shape(r).a_terms
+                           ? Kernel{FixedSection<E, S, N, true>::forward, FixedSection<E, S, N, true>::adjoint}
+                           : Kernel{FixedSection<E, S, N, false>::forward, FixedSection<E, S, N, false>::adjoint};
             return kernel<N + 1>(r);
         }
         return {AnySection<E, S>::forward, AnySection<E, S>::adjoint};
@@ -278,6 +285,7 @@ struct Cascade {
                 .state_rows = shape.sections,
                 .state_columns = shape.order,
                 .trail = shape.sections,
+                .memory = shape.a_terms ? 0 : shape.sections * shape.order + 1,
                 .forward = forward,
                 .adjoint = adjoint};
     }

@@ -94,6 +94,7 @@ struct Linear {
                 .state_rows = 1,
                 .state_columns = 1,
                 .trail = 1,
+                .memory = 0,
                 .forward = forward,
                 .adjoint = adjoint};
     }

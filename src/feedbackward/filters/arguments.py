@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,11 +78,19 @@ def time_axis(function: str, dim: int, x: Tensor) -> int:
         TypeError: ``dim`` is not an integer.
         ValueError: x has no axis ``dim``.
     """
-    if isinstance(dim, bool) or not isinstance(dim, int):
-        raise TypeError(f"{function}: dim is a {type(dim).__name__}, expected an int")
+    dim = _integer(function, "dim", dim)
     if not -x.ndim <= dim < x.ndim:
         raise ValueError(f"{function}: dim is {dim}, but x has shape {tuple(x.shape)}")
     return dim - x.ndim if dim >= 0 else dim
+
+
+def _integer(function: str, name: str, value: Any) -> int:
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{function}: {name} is a {type(value).__name__}, expected an int")
 
 
 def without_time(x: Tensor, dim: int) -> tuple[int, ...]:
@@ -119,10 +128,9 @@ def check_frames(
         raise ValueError(f"{function}: interpolation is {interpolation!r}, expected 'hold' or 'linear'")
     if hop is None:
         return 0, False
-    if isinstance(hop, bool) or not isinstance(hop, int):
-        raise TypeError(f"{function}: hop is a {type(hop).__name__}, expected an int")
-    if hop < 1:
-        raise ValueError(f"{function}: hop is {hop}, expected at least 1 sample per frame")
+    hop = _integer(function, "hop", hop)
+    if not 1 <= hop < 2**62:
+        raise ValueError(f"{function}: hop is {hop}, expected at least 1 sample per frame and fewer than 2**62")
     linear = interpolation == "linear"
     needed = -(-steps // hop)
     for name, count in frames.items():

@@ -57,9 +57,11 @@ class Operator:
 
     def __call__(self, *arguments: Any) -> Any:
         """The operator's outputs."""
-        if not torch.compiler.is_compiling() and _transformed():
-            return self.function.apply(*arguments)
-        return self.native(*arguments)
+        if not _transformed():
+            return self.native(*arguments)
+        if torch.compiler.is_compiling():
+            torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
+        return self.function.apply(*arguments)
 
 
 def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,4 +81,4 @@ def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
 
 def _transformed() -> bool:
     """Whether a torch.func transform or a level of forward-mode differentiation is open."""
-    return forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+    return forward_ad._current_level >= 0 or torch._C._functorch.get_dynamic_layer_stack_depth() > 0
