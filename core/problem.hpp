@@ -30,9 +30,11 @@ struct Problem {
           stream_output(streams(p.output)),
           stream_gradient(streams(of(0))),
           parameters(of(1).data || of(2).data),
-          d_drive(of(0), b.parts, space, 1, tasks),
-          d_input{{}, {of(1), b.parts, space, b.columns[1], tasks}, {of(2), b.parts, space, b.columns[2], tasks}},
-          d_before(g ? g->d_state_before : absent, b.parts, space, b.state_columns, tasks) {}
+          d_drive(of(0), b.parts, space, 1, tasks, p.steps),
+          d_input{{},
+                  {of(1), b.parts, space, b.columns[1], tasks, p.steps},
+                  {of(2), b.parts, space, b.columns[2], tasks, p.steps}},
+          d_before(g ? g->d_state_before : absent, b.parts, space, b.state_columns, tasks, p.steps) {}
 
     void finish(const fb_threads& threads) {
         d_drive.finish(threads);

@@ -40,7 +40,7 @@ template <class M, class S>
 class Sink {
 public:
     Sink() = default;
-    Sink(const fb_value& v, int parts, const Space& space, int64_t width, int64_t tasks)
+    Sink(const fb_value& v, int parts, const Space& space, int64_t width, int64_t tasks, int64_t steps)
         : v_(&v), parts_(parts), space_(&space), width_(width), tasks_(tasks) {
         if (!wanted()) return;
         places_ = space.distinct(v.lane_strides);
@@ -49,8 +49,8 @@ public:
             held_ = Zeros<S>(space.count * items());
         else if (shared_)
             partial_ = Zeros<Zeros<S>*>(tasks * places_);
-        else if (v.hop > 1)
-            clear();
+        else if (v.hop > 1 || v.frames != steps || !space.count)
+            clear();  // not every frame is sure to be written, or some are added to
     }
     Sink(const Sink&) = delete;
     Sink& operator=(const Sink&) = delete;
