@@ -100,6 +100,20 @@ def test_few_sections(run: Run, tmp_path: Path, sections: int, kinds: list[str])
     assert fit["error_after_db"] < fit["error_before_db"]
 
 
+def test_free_sections_learn_what_an_equalizer_cannot(run: Run, tmp_path: Path) -> None:
+    dry, wet = write_pair(tmp_path)
+    notch = scipy.signal.tf2sos(*scipy.signal.iirnotch(1000, 4, fs=RATE))
+    soundfile.write(wet, scipy.signal.sosfilt(notch, soundfile.read(dry)[0]), RATE, subtype="FLOAT")
+    outcome = run("fit", dry, wet, "--sections", "1", "--free", "-o", tmp_path / "out")
+    fit = json.loads((tmp_path / "out" / "coefficients.json").read_text())
+    assert fit["descent_db"][-1] > -60
+    assert fit["error_after_db"] < -100
+    assert fit["sections"][0]["kind"] == "biquad"
+    assert fit["sections"][0]["frequency_hz"] == pytest.approx(1000, rel=0.01)
+    np.testing.assert_allclose(fit["sos"], notch, atol=1e-4)
+    assert "biquad" in outcome.out
+
+
 def test_channels_go_through_one_equalizer(run: Run, tmp_path: Path) -> None:
     dry, wet = write_pair(tmp_path, seconds=0.5, channels=2, subtype="PCM_24", suffix=".flac")
     assert run("fit", dry, wet, "--sections", "3", "-o", tmp_path / "out").code == 0

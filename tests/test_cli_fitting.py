@@ -10,8 +10,10 @@ from cli_support import RATE, equalizer, noise
 from torch.testing import assert_close
 
 from feedbackward import sosfilt
+from feedbackward.cli.fitting.biquads import Biquads
+from feedbackward.cli.fitting.cascade import phasors
 from feedbackward.cli.fitting.descent import descend
-from feedbackward.cli.fitting.equalizer import GAIN_DB, Equalizer, phasors
+from feedbackward.cli.fitting.equalizer import GAIN_DB, Equalizer
 from feedbackward.cli.fitting.excerpts import excerpts
 from feedbackward.cli.fitting.learn import _TimeDomain
 from feedbackward.cli.fitting.transfer import measure_transfer
@@ -34,16 +36,29 @@ def test_every_raw_number_is_a_stable_equalizer_in_range() -> None:
     assert (pole_radius(model.sos(raw)[..., 3:]) < 1).all()
 
 
-def test_derivative_of_the_response() -> None:
-    model = Equalizer(4, 44100)
-    raw = torch.randn(13, dtype=torch.float64)
-    where = phasors(torch.tensor([30.0, 500.0, 9000.0]), 44100)
+@pytest.mark.parametrize("model", [Equalizer(4, 44100), Biquads(44100)], ids=["equalizer", "biquads"])
+def test_derivative_of_the_response(model: Equalizer | Biquads) -> None:
+    size = 13 if isinstance(model, Equalizer) else 10
+    raw = torch.randn(size, dtype=torch.float64)
+    where = phasors(torch.tensor([300.0, 500.0, 9000.0]), 44100)
     slope = model.response(raw, where)[1]
-    for index in range(13):
-        step = torch.zeros(13, dtype=torch.float64)
+    for index in range(size):
+        step = torch.zeros(size, dtype=torch.float64)
         step[index] = 1e-4
         difference = (model.response(raw + step, where)[0] - model.response(raw - step, where)[0]) / 2e-4
         assert_close(slope[index], difference, rtol=1e-6, atol=1e-7)
+
+
+def test_free_sections_begin_as_the_equalizer_and_know_its_poles() -> None:
+    model, free = Equalizer(6, 16000), Biquads(16000)
+    sos = model.sos(0.5 * torch.randn(19, dtype=torch.float64))
+    raw = free.raw(sos)
+    assert_close(free.sos(raw), sos)
+    resonance = torch.tensor([[1.0, 0, 0, 1, -2 * 0.99 * np.cos(np.pi / 8), 0.99**2]], dtype=torch.float64)
+    (section,) = free.describe(free.raw(resonance))
+    assert section.frequency_hz == pytest.approx(1000, rel=1e-3)
+    assert section.q == pytest.approx(np.pi / 8 / (-2 * np.log(0.99)), rel=1e-3)
+    assert free.level_db(raw) == 0
 
 
 def test_sorting_changes_the_order_and_nothing_else() -> None:

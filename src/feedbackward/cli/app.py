@@ -58,6 +58,9 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", show_default=False)],
     sections: Annotated[int, typer.Option(min=1, max=32, help="Second-order sections to learn.")] = 6,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of gradient descent.")] = 120,
+    free: Annotated[
+        bool, typer.Option("--free", help="In the end, let all coefficients move (for other filters).")
+    ] = False,
     delay: Annotated[int, typer.Option(help="Samples that WET comes after DRY.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the search for a first guess.")] = 0,
 ) -> None:
@@ -69,7 +72,7 @@ def fit(
     with _explained():
         from .fit import fit as command
 
-        command(dry, wet, output, sections=sections, steps=steps, delay=delay, seed=seed, console=Console())
+        command(dry, wet, output, sections=sections, steps=steps, free=free, delay=delay, seed=seed, console=Console())
 
 
 @app.command()

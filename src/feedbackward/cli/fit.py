@@ -43,7 +43,16 @@ class Fit(NamedTuple):
 
 
 def fit(
-    dry_path: Path, wet_path: Path, out: Path, *, sections: int, steps: int, delay: int, seed: int, console: Console
+    dry_path: Path,
+    wet_path: Path,
+    out: Path,
+    *,
+    sections: int,
+    steps: int,
+    free: bool,
+    delay: int,
+    seed: int,
+    console: Console,
 ) -> Fit:
     """Learn the equalizer that turns one recording into the other and write the results into a folder.
 
@@ -54,6 +63,7 @@ def fit(
             ``loss.png`` and ``report.html``.
         sections: number of second-order sections, at least 1.
         steps: largest number of steps of gradient descent.
+        free: in the end let all coefficients of all sections move, for filters that are no equalizer.
         delay: samples that the wet recording comes after the dry one.
         seed: of the search for first guesses.
         console: for the progress bar and the table.
@@ -71,7 +81,7 @@ def fit(
     estimate_name = f"estimate{wet.path.suffix}"
     names = ["coefficients.json", estimate_name, "response.png", "loss.png", "report.html"]
     with staged(out, names, [dry.path, wet.path]) as stage:
-        result = _learn(dry, wet, sections, steps, delay, seed, console)
+        result = _learn(dry, wet, sections, steps, free, delay, seed, console)
         clipped = audio.write(stage / estimate_name, result.estimate, wet)
         if clipped:
             result.notes.append(f"{clipped} samples of the estimate are beyond full scale and were clipped.")
@@ -92,32 +102,44 @@ def as_json(result: Fit) -> dict[str, Any]:
         "wet": result.wet.path.name,
         "sample_rate": result.dry.sample_rate,
         "delay_samples": result.delay,
-        "polarity": result.learned.equalizer.polarity,
-        "level_db": result.learned.settings.level_db.item(),
-        "sections": [row._asdict() for row in result.learned.rows],
+        "polarity": result.transfer.polarity,
+        "level_db": result.learned.level_db,
+        "sections": [section._asdict() for section in result.learned.sections],
         "sos": result.learned.sos.tolist(),
         "error_before_db": result.before_db,
         "error_after_db": result.after_db,
         "search_db": result.learned.search_db,
         "descent_db": result.learned.descent_db,
+        "freed_db": result.learned.freed_db,
     }
 
 
 def _learn(
-    dry: audio.Recording, wet: audio.Recording, sections: int, steps: int, delay: int, seed: int, console: Console
+    dry: audio.Recording,
+    wet: audio.Recording,
+    sections: int,
+    steps: int,
+    free: bool,
+    delay: int,
+    seed: int,
+    console: Console,
 ) -> Fit:
     x, y = _shift(audio.read(dry), delay), audio.read(wet)
     transfer = measure_transfer(x, y, dry.sample_rate)
     equalizer = Equalizer(sections, dry.sample_rate, transfer.polarity)
     with progress(console) as bar:
         task = bar.add_task("searching for a first guess", total=1.0, detail="")
-        names = {"search": "searching for a first guess", "descend": "gradient descent through sosfilt"}
+        names = {
+            "search": "searching for a first guess",
+            "descend": "gradient descent through sosfilt",
+            "free": "the same, all coefficients free",
+        }
 
         def tell(phase: str, part: float, value: float) -> None:
             detail = f"{value:.2f} dB off" if phase == "search" else f"error {value:.1f} dB"
             bar.update(task, description=names[phase], completed=part, detail=detail)
 
-        learned = learn(x, y, transfer, equalizer, steps, seed, tell)
+        learned = learn(x, y, transfer, equalizer, steps, free, seed, tell)
         bar.update(task, completed=1.0)
     estimate: NDArray[np.float64] = fb.sosfilt(learned.sos, torch.from_numpy(x)).numpy()
     before_db, after_db = error_db(x, y), error_db(estimate, y)
@@ -165,19 +187,19 @@ def _figures(result: Fit) -> tuple[Any, Any]:
         np.geomspace(transfer.frequencies[0], transfer.frequencies[-1], 4 * len(transfer.frequencies))
     )
     each_db = _sections_db(result, fine)
-    level_db = learned.settings.level_db
+    level_db = learned.level_db
     response = pictures.response_figure(
         pictures.Curve(fine.numpy(), (each_db.sum(0) + level_db).numpy()),
         pictures.Curve(transfer.frequencies.numpy(), transfer.level_db.numpy()),
         (_sections_db(result, transfer.frequencies).sum(0) + level_db - transfer.level_db).numpy(),
         each_db.numpy(),
     )
-    return response, pictures.loss_figure(result.before_db, learned.search_db, learned.descent_db)
+    return response, pictures.loss_figure(result.before_db, learned.search_db, learned.descent_db, learned.freed_db)
 
 
 def _sections_db(result: Fit, frequencies: torch.Tensor) -> torch.Tensor:
     """Responses (sections, F) without the level, which is in the first section's numerator."""
     each = fb.design.sosfreqz(result.learned.sos[:, None], frequencies, fs=result.dry.sample_rate)[1]
     each_db = 20 * torch.log10(each.abs().clamp(min=1e-12))
-    each_db[0] -= result.learned.settings.level_db
+    each_db[0] -= result.learned.level_db
     return each_db

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 # Okabe and Ito's colors, told apart by every kind of color vision; measured things are gray, learned ones blue.
-BLUE, ORANGE, GRAY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#333333"
+BLUE, ORANGE, GREEN, GRAY, INK = "#0072B2", "#D55E00", "#009E73", "#9A9A9A", "#333333"
 _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.w_pad": 0.1,
     "font.size": 11,
@@ -100,30 +100,30 @@ def response_figure(
 
 
 @_styled
-def loss_figure(before_db: float, search_db: Sequence[float], descent_db: Sequence[float]) -> Figure:
+def loss_figure(
+    before_db: float, search_db: Sequence[float], descent_db: Sequence[float], freed_db: Sequence[float]
+) -> Figure:
     """The error of the best so far, from the dry recording itself to the last step.
 
     Args:
         before_db: the error of DRY itself, relative to WET.
         search_db: after each stage of the search for a first guess.
         descent_db: after each step of gradient descent.
+        freed_db: after each further step with all coefficients free; may be empty.
     """
     figure = new_figure(8, 3.4)
     axes = figure.subplots()
-    searched = [before_db, *search_db]
-    first = len(searched) - 1
     axes.axhline(before_db, color=ORANGE, linestyle="--", linewidth=1.2, label="before: DRY itself")
-    axes.plot(searched, color=GRAY, linewidth=1.5, marker="o", markersize=4, label="search for a first guess")
-    axes.plot(
-        np.arange(first, first + 1 + len(descent_db)),
-        [searched[-1], *descent_db],
-        color=BLUE,
-        linewidth=1.8,
-        marker=".",
-        markersize=6,
-        label="gradient descent through sosfilt",
-    )
-    axes.axvline(first, color=GRAY, linewidth=1, linestyle=":")
+    at, last = 0, before_db
+    for history_db, color, label in (
+        (search_db, GRAY, "search for a first guess"),
+        (descent_db, BLUE, "gradient descent through sosfilt"),
+        (freed_db, GREEN, "the same, all coefficients free"),
+    ):
+        if history_db:
+            steps = np.arange(at, at + len(history_db) + 1)
+            axes.plot(steps, [last, *history_db], color=color, linewidth=1.8, marker="o", markersize=3.5, label=label)
+            at, last = at + len(history_db), history_db[-1]
     axes.set(xlabel="step", ylabel="error in dB", title="Error relative to WET")
     axes.locator_params(axis="x", integer=True)
     axes.grid(True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .fit import Fit
 
-_KIND_NAMES = {"lowshelf": "low shelf", "peaking": "peaking", "highshelf": "high shelf"}
+_KIND_NAMES = {"lowshelf": "low shelf", "peaking": "peaking", "highshelf": "high shelf", "biquad": "biquad"}
 _LISTEN_S = 10.0  # sound in the page, so that it stays a few hundred kilobytes
 
 
@@ -28,7 +28,7 @@ def print_table(result: Fit, out: Path, names: list[str], console: Console) -> N
     """The sections, the error before and after, and where the files are."""
     from rich.table import Table
 
-    table = Table(title="Learned equalizer", title_justify="left", title_style="bold")
+    table = Table(title="Learned sections", title_justify="left", title_style="bold")
     table.add_column("#", justify="right", style="dim")
     table.add_column("kind")
     for name in ("frequency in Hz", "q", "gain in dB"):
@@ -58,7 +58,7 @@ def render(result: Fit, response: Any, loss: Any) -> str:
         delay=result.delay,
         before=f"{result.before_db:.1f}",
         after=f"{result.after_db:.1f}",
-        steps=len(result.learned.descent_db),
+        steps=len(result.learned.descent_db) + len(result.learned.freed_db),
         notes=result.notes,
         response=pictures.as_svg(response),
         loss=pictures.as_svg(loss),
@@ -71,13 +71,13 @@ def render(result: Fit, response: Any, loss: Any) -> str:
 def _rows(result: Fit) -> list[tuple[str, str, str, str]]:
     return [
         (_KIND_NAMES[row.kind], f"{row.frequency_hz:.1f}", f"{row.q:.3f}", f"{row.gain_db:+.2f}")
-        for row in result.learned.rows
+        for row in result.learned.sections
     ]
 
 
 def _level(result: Fit) -> str:
-    level = result.learned.settings.level_db.item()
-    turned = ", polarity turned" if result.learned.equalizer.polarity < 0 else ""
+    level = result.learned.level_db
+    turned = ", polarity turned" if result.transfer.polarity < 0 else ""
     return f"{level + 0.0:+.2f} dB{turned}"
 
 

@@ -22,6 +22,8 @@ from torch import Tensor
 
 from feedbackward import design
 
+from .cascade import Section, log_response
+
 LOWEST_HZ = 20.0
 HIGHEST = 0.49  # of the sample rate: above it, a section is a level change that nobody can hear
 GAIN_DB = 30.0
@@ -70,37 +72,31 @@ class Equalizer:
 
     def settings(self, raw: Tensor) -> Settings:
         """Knobs of raw (..., 3 * sections + 1)."""
-        knobs = raw[..., :-1].unflatten(-1, (self.sections, _PER_SECTION))
-        inside = self._low * (self._high / self._low) ** torch.sigmoid(knobs[..., :2])
-        return Settings(
-            inside[..., 0], inside[..., 1], GAIN_DB * torch.tanh(knobs[..., 2] / _SLOPE), raw[..., -1] * _SLOPE
-        )
+        return Settings(*self._knobs(raw[..., :-1]), raw[..., -1] * _SLOPE)
 
     def raw(self, settings: Settings) -> Tensor:
         """The inverse of :meth:`settings`; values at or beyond the end of a range move a little inside."""
         inside = torch.stack([settings.frequency, settings.q], dim=-1)
         part = torch.log(inside / self._low) / torch.log(self._high / self._low)
         gain = (settings.gain_db / GAIN_DB).clamp(-1 + _EDGE, 1 - _EDGE)
-        knobs = torch.cat([torch.logit(part.clamp(_EDGE, 1 - _EDGE)), _SLOPE * torch.atanh(gain).unsqueeze(-1)], dim=-1)
+        knobs = torch.cat([torch.logit(part.clamp(_EDGE, 1 - _EDGE)), _SLOPE * torch.atanh(gain)[..., None]], dim=-1)
         return torch.cat([knobs.flatten(-2), settings.level_db.unsqueeze(-1) / _SLOPE], dim=-1)
 
     def sorted(self, raw: Tensor) -> Tensor:
         """raw (3 * sections + 1,) with its peaking sections in order of frequency: the same filter, tidier."""
+        frequency = self.settings(raw).frequency
         order = [
             k
             for kind, count in self._runs()
-            for k in sorted(
-                (k for k in range(self.sections) if self.kinds[k] == kind), key=self.settings(raw).frequency.__getitem__
-            )
+            for k in sorted((k for k in range(self.sections) if self.kinds[k] == kind), key=frequency.__getitem__)
         ]
         return torch.cat([raw[:-1].unflatten(-1, (self.sections, _PER_SECTION))[order].flatten(), raw[-1:]])
 
     def sos(self, raw: Tensor) -> Tensor:
-        """Sections (..., sections, 6) of raw; the level is in the first one's numerator."""
-        settings = self.settings(raw)
-        rows = self._rows(settings)
+        """Sections (..., sections, 6) of raw; level and polarity are in the first one's numerator."""
+        rows = self._rows(raw[..., :-1])
         scale = torch.ones_like(rows)
-        scale[..., 0, :3] = self.polarity * 10 ** (settings.level_db.unsqueeze(-1) / 20)
+        scale[..., 0, :3] = self.polarity * 10 ** (self.settings(raw).level_db.unsqueeze(-1) / 20)
         return rows * scale
 
     def response(self, raw: Tensor, phasors: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,44 +104,41 @@ class Equalizer:
 
         Args:
             raw: (..., 3 * sections + 1), float64.
-            phasors: of :func:`phasors`, (3, F).
+            phasors: of :func:`.cascade.phasors`, (3, F).
 
         Returns:
             log H (..., F) and d log H / d raw (..., 3 * sections + 1, F), complex128.
         """
         per_level = _SLOPE * math.log(10) / 20
-        with torch.enable_grad():
-            leaf = raw.detach().requires_grad_()
-            rows = self._rows(self.settings(leaf))
-            # A row depends on its own knobs alone: the gradient of a column's sum holds every section's derivative.
-            columns = [torch.autograd.grad(rows[..., j].sum(), leaf, retain_graph=True)[0] for j in (0, 1, 2, 4, 5)]
-        d_rows = torch.stack(columns, dim=-1)[..., :-1, :].unflatten(-2, (self.sections, _PER_SECTION))
-        rows, d_rows = rows.detach().to(phasors.dtype), d_rows.to(phasors.dtype)
-        numerator, denominator = rows[..., :3] @ phasors, rows[..., 3:] @ phasors  # (..., sections, F)
-        d_numerator, d_denominator = d_rows[..., :3] @ phasors, d_rows[..., 3:] @ phasors[1:]  # (..., sections, 3, F)
-        by_knob = d_numerator / numerator[..., None, :] - d_denominator / denominator[..., None, :]
-        by_knob = by_knob.flatten(-3, -2)
-        by_level = torch.full_like(by_knob[..., :1, :], per_level)
-        total = (torch.log(numerator) - torch.log(denominator)).sum(-2) + per_level * raw[..., -1:]
-        return total, torch.cat([by_knob, by_level], dim=-2)
+        logarithm, slope = log_response(self._rows, raw[..., :-1], _PER_SECTION, phasors)
+        by_level = torch.full_like(slope[..., :1, :], per_level)
+        return logarithm + per_level * raw[..., -1:], torch.cat([slope, by_level], dim=-2)
 
-    def _rows(self, settings: Settings) -> Tensor:
-        """Sections (..., sections, 6) without the level."""
-        rows = []
-        start = 0
-        for kind, count in self._runs():
-            part = (slice(None),) * (settings.frequency.ndim - 1) + (slice(start, start + count),)
-            knobs = (settings.frequency[part], settings.q[part], settings.gain_db[part])
-            rows.append(_ROW[kind](*knobs, sample_rate=self.sample_rate))
-            start += count
+    def describe(self, raw: Tensor) -> list[Section]:
+        """The knobs of raw (3 * sections + 1,), section by section."""
+        knobs = torch.stack(self.settings(raw)[:3], dim=-1).tolist()
+        return [Section(kind, *values) for kind, values in zip(self.kinds, knobs, strict=True)]
+
+    def level_db(self, raw: Tensor) -> float:
+        """The last knob of raw (3 * sections + 1,)."""
+        return self.settings(raw).level_db.item()
+
+    def _knobs(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frequency, q and gain_db, (..., sections) each, of raw (..., 3 * sections) without the level."""
+        knobs = raw.unflatten(-1, (self.sections, _PER_SECTION))
+        inside = self._low * (self._high / self._low) ** torch.sigmoid(knobs[..., :2])
+        return inside[..., 0], inside[..., 1], GAIN_DB * torch.tanh(knobs[..., 2] / _SLOPE)
+
+    def _rows(self, raw: Tensor) -> Tensor:
+        """Sections (..., sections, 6) of raw (..., 3 * sections) without the level."""
+        knobs = self._knobs(raw)
+        runs = self._runs()
+        counts = [count for _, count in runs]
+        parts = zip(*(knob.split(counts, dim=-1) for knob in knobs), strict=True)
+        rows = [_ROW[kind](*part, sample_rate=self.sample_rate) for (kind, _), part in zip(runs, parts, strict=True)]
         return torch.cat(rows, dim=-2)
 
     def _runs(self) -> list[tuple[str, int]]:
+        """The kinds in order and how many sections are of each."""
         runs = [(kind, self.kinds.count(kind)) for kind in _ROW]
         return [(kind, count) for kind, count in runs if count]
-
-
-def phasors(frequencies: Tensor, sample_rate: float) -> Tensor:
-    """z^0, z^-1, z^-2 on the unit circle, (3, F) complex128, for frequencies (F,) in Hz."""
-    angle = frequencies.to(torch.float64) * (-2 * math.pi / sample_rate)
-    return torch.stack([torch.polar(torch.ones_like(angle), k * angle) for k in range(3)])

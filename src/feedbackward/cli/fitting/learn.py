@@ -9,7 +9,7 @@ across the ends,
     d2L/draw2 ~ 2 sum over f of |X(f)|^2 Re(conj(dH/draw_i) dH/draw_j) / ||wet||^2
 
 which costs nothing beside the filter and turns hundreds of steps into a few dozen. The guesses descend together, as
-lanes of one call of ``sosfilt``; the best goes on alone.
+lanes of one call of ``sosfilt``; the best goes on alone, and where asked to, with all coefficients free in the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +26,10 @@ from torch import Tensor
 
 from feedbackward import sosfilt
 
+from .biquads import Biquads
+from .cascade import Cascade, Section, phasors
 from .descent import descend
-from .equalizer import Equalizer, Settings, phasors
+from .equalizer import Equalizer
 from .excerpts import excerpts
 from .search import first_guesses
 from .transfer import Transfer
@@ -40,41 +41,31 @@ _EXACT = 1e-28  # relative error at which there is nothing left to learn
 _PATIENCE, _PROGRESS = 5, 1e-4  # stop after so many steps that lower the loss by less than this part
 
 
-class Section(NamedTuple):
-    """One section in the units of its knobs."""
-
-    kind: str
-    frequency_hz: float
-    q: float
-    gain_db: float
-
-
 @dataclass
 class Learned:
     """What a fit found."""
 
-    equalizer: Equalizer
-    raw: Tensor  # (3 * sections + 1,)
+    cascade: Cascade
+    raw: Tensor  # (n,)
     # Errors of the best so far relative to wet, in dB:
     search_db: list[float] = field(default_factory=list)  # after each stage of the search
     descent_db: list[float] = field(default_factory=list)  # after each step of gradient descent
-    together: int = 0  # how many of these steps the guesses took together
+    freed_db: list[float] = field(default_factory=list)  # the same with all coefficients free
 
     @property
     def sos(self) -> Tensor:
-        """Sections (sections, 6), float64; the level and the polarity are in the first one's numerator."""
-        return self.equalizer.sos(self.raw)
+        """Sections (sections, 6), float64; level and polarity are in the first one's numerator."""
+        return self.cascade.sos(self.raw)
 
     @property
-    def settings(self) -> Settings:
-        """What the knobs show."""
-        return self.equalizer.settings(self.raw)
+    def sections(self) -> list[Section]:
+        """What each section does."""
+        return self.cascade.describe(self.raw)
 
     @property
-    def rows(self) -> list[Section]:
-        """The knobs section by section."""
-        knobs = torch.stack(self.settings[:3], dim=-1).tolist()
-        return [Section(kind, *values) for kind, values in zip(self.equalizer.kinds, knobs, strict=True)]
+    def level_db(self) -> float:
+        """The level beside the sections."""
+        return self.cascade.level_db(self.raw)
 
 
 def learn(
@@ -83,60 +74,69 @@ def learn(
     transfer: Transfer,
     equalizer: Equalizer,
     steps: int,
+    free: bool = False,
     seed: int = 0,
     report: Callable[[str, float, float], None] | None = None,
 ) -> Learned:
-    """Learn the equalizer that turns dry into wet.
+    """Learn the cascade that turns dry into wet.
 
     Args:
         dry: recording (channels, T).
-        wet: the same through an unknown equalizer, (channels, T); all channels through the same.
+        wet: the same through an unknown filter, (channels, T); all channels through the same.
         transfer: the measured response, where the search starts.
         equalizer: what to learn.
-        steps: largest number of steps of gradient descent.
+        steps: largest number of steps of gradient descent, once more of those with all coefficients free.
+        free: go on from the equalizer with all coefficients of all sections.
         seed: of the search.
-        report: called with what goes on, how far it is (0 .. 1) and the error so far, in dB relative to wet or, in
-            the search, in dB between the responses.
+        report: called with what goes on ("search", "descend", "free"), how far it is (0 .. 1) and the error so far,
+            in dB relative to wet or, in the search, in dB between the responses.
     """
-    loss = _TimeDomain(equalizer, *excerpts(dry, wet, equalizer.sample_rate))
-    search_db: list[float] = []
+    lanes = excerpts(dry, wet, equalizer.sample_rate)
+    loss = _TimeDomain(equalizer, *lanes)
+    learned = Learned(equalizer, torch.zeros(0))
+    tell = report or (lambda phase, part, value: None)
 
     def observe_search(part: float, rms_db: float, sos: Tensor) -> None:
-        search_db.append(_db(loss.of(sos)))
-        if report is not None:
-            report("search", part, rms_db)
+        learned.search_db.append(_db(loss.of(sos)))
+        tell("search", part, rms_db)
+
+    def observer(phase: str, history_db: list[float], start: int) -> Callable[[int, Tensor], bool]:
+        def observe(step: int, values: Tensor) -> bool:
+            history_db.append(_db(values.min()))
+            tell(phase, len(history_db) / steps, history_db[-1])
+            return _is_done(history_db[start:])
+
+        return observe
 
     with _one_thread():  # thousands of small operations: threads would only wait for each other
         raw, _ = first_guesses(transfer, equalizer, seed, observe_search)
-    learned = Learned(equalizer, raw[0], search_db)
-
-    def observe_descent(step: int, values: Tensor) -> bool:
-        learned.descent_db.append(_db(values.min()))
-        if report is not None:
-            report("descend", len(learned.descent_db) / steps, learned.descent_db[-1])
-        return _is_done(learned.descent_db[learned.together :])
-
-    together = min(len(raw), _GUESSES)
-    if together > 1:
-        raw, error = descend(raw[:together], loss, round(_TOGETHER * steps), observe_descent)
+    together = 0
+    if min(len(raw), steps) > 1:
+        observe = observer("descend", learned.descent_db, 0)
+        raw, error = descend(raw[:_GUESSES], loss, math.ceil(_TOGETHER * steps), observe)
         raw = raw[error.argmin()][None]
-        learned.together = len(learned.descent_db)
-    raw, _ = descend(raw[:1], loss, steps - learned.together, observe_descent)
+        together = len(learned.descent_db)
+    raw, _ = descend(raw[:1], loss, steps - together, observer("descend", learned.descent_db, together))
     learned.raw = equalizer.sorted(raw[0])
+    if free:
+        biquads = Biquads(equalizer.sample_rate)
+        observe = observer("free", learned.freed_db, 0)
+        raw, _ = descend(biquads.raw(learned.sos)[None], _TimeDomain(biquads, *lanes), steps, observe)
+        learned.cascade, learned.raw = biquads, raw[0]
     return learned
 
 
 class _TimeDomain:
     """The loss through the filter, its gradient, and the curvature from the spectrum."""
 
-    def __init__(self, equalizer: Equalizer, dry: Tensor, wet: Tensor, lead_in: int) -> None:
-        self.equalizer = equalizer
+    def __init__(self, cascade: Cascade, dry: Tensor, wet: Tensor, lead_in: int) -> None:
+        self.cascade = cascade
         self.dry, self.wet = dry, wet[..., lead_in:]  # (lanes, T)
         self.lead_in = lead_in
         self.energy = self.wet.square().sum()
-        frequencies, power = _power(dry[..., lead_in:], equalizer.sample_rate)
+        frequencies, power = _power(dry[..., lead_in:], cascade.sample_rate)
         self.power = 2 * power / self.energy
-        self.phasors = phasors(frequencies, equalizer.sample_rate)
+        self.phasors = phasors(frequencies, cascade.sample_rate)
 
     @torch.no_grad()
     def of(self, sos: Tensor) -> Tensor:
@@ -146,10 +146,10 @@ class _TimeDomain:
 
     def __call__(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         leaf = raw.detach().requires_grad_()
-        estimate = sosfilt(self.equalizer.sos(leaf)[:, None], self.dry)  # (rows, lanes, T)
+        estimate = sosfilt(self.cascade.sos(leaf)[:, None], self.dry)  # (rows, lanes, T)
         loss = (estimate[..., self.lead_in :] - self.wet).square().sum((-1, -2)) / self.energy
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-        logarithm, slope = self.equalizer.response(raw, self.phasors)
+        logarithm, slope = self.cascade.response(raw, self.phasors)
         d_response = logarithm.exp()[..., None, :] * slope
         return loss.detach(), gradient, ((d_response * self.power) @ d_response.mH).real
 

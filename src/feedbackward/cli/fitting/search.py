@@ -18,8 +18,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .cascade import phasors
 from .descent import descend
-from .equalizer import GAIN_DB, Equalizer, Settings, phasors
+from .equalizer import GAIN_DB, Equalizer, Settings
 from .transfer import Transfer
 
 _DB = 20 / math.log(10)  # from the natural logarithm of a magnitude to dB
