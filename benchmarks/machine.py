@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("torch", "numpy", "scipy", "numba", "jax", "jaxlib", "torchaudio", "philtorch")
+PACKAGES = ("feedbackward", "torch", "numpy", "scipy", "numba", "jax", "jaxlib", "torchaudio", "philtorch")
 
 
 def use_threads(threads: int) -> None:
@@ -50,12 +50,6 @@ def vector_instructions() -> str:
 def versions() -> dict[str, str]:
     """The versions of Python, this library and everything it is compared with."""
     found = {"python": platform.python_version()}
-    try:
-        import feedbackward
-
-        found["feedbackward"] = feedbackward.__version__
-    except ModuleNotFoundError:
-        found["feedbackward"] = "not installed"
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -51,6 +51,9 @@ def page(results: dict[str, Any], pictures: set[str]) -> str:
         _introduction(results),
         "## Targets\n",
         _targets(results["cases"]),
+        "## What falls short\n",
+        _shortfalls(results["cases"]),
+        "## Times\n",
         _picture(pictures, "bank", "Times of the filter bank"),
         _picture(pictures, "memory", "Peak memory of the filter bank with gradients"),
         _picture(pictures, "signal", "Times of one long signal"),
@@ -78,7 +81,7 @@ Every result was compared with float64 (scipy, or a plain loop where scipy has n
 A ratio is the median over interleaved pairs of calls, ours and the peer's, in the same run; on a shared machine times
 vary more than ratios do. Extra memory is the peak of one call in a fresh process, less what it returns. `make bench`
 repeats all of it.
-"""
+""" + (f"\n{results['note']}\n" if results["note"] else "")
 
 
 def _targets(cases: dict[str, dict[str, Any]]) -> str:
@@ -95,6 +98,19 @@ def _measured(target: dict[str, Any]) -> str:
         return "–"
     unit = {"times": "×", "speedup": "×", "memory": "MB", "microseconds": "µs"}[target["quantity"]]
     return f"{target['value']:.3g} {unit}"
+
+
+def _shortfalls(cases: dict[str, dict[str, Any]]) -> str:
+    """Every missed target and every peer that was faster, in sentences."""
+    lines = []
+    for case in cases.values():
+        for target in case["targets"]:
+            if target["met"] is False:
+                lines.append(f"- {case['title']}: {target['text']} is missed, with {_measured(target)}.")
+        for name, row in case["rows"].items():
+            if not row["floor"] and not name.startswith(OURS) and row.get("ratio", 1) < 1:
+                lines.append(f"- {case['title']}: {name} takes {row['ratio']:.2g} of our time.")
+    return ("\n".join(lines) or "Every target is met, and no peer was faster than feedbackward in any case.") + "\n"
 
 
 def _picture(pictures: set[str], name: str, text: str) -> str:
@@ -116,7 +132,7 @@ def _case(case: dict[str, Any]) -> str:
         cells.append(f"{row['error']:.0e} / {row['tolerance']:.0e}" if "error" in row else "")
         if weighed:
             weight = row.get("memory", {})
-            cells.append(f"{weight['extra_mb']:,.1f} MB" if "extra_mb" in weight else weight.get("reason", ""))
+            cells.append(f"{max(weight['extra_mb'], 0):,.1f} MB" if "extra_mb" in weight else weight.get("reason", ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

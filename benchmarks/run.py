@@ -29,6 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
     parser.add_argument("--no-scaling", action="store_true", help="do not measure the cost against size")
     parser.add_argument("--no-isa", action="store_true", help="do not repeat our cases for every instruction set")
+    parser.add_argument("--note", default="", help="a sentence about this run, kept with the results")
     parser.add_argument("--list", action="store_true", help="list the cases and their peers, and stop")
     return parser.parse_args(arguments)
 
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         "versions": machine.versions(),
         "threads": options.threads,
         "rounds": rounds,
+        "note": options.note,
         "cases": {},
     }
     for name in options.only or CASES:

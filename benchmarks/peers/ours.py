@@ -124,8 +124,8 @@ def varying_expanded_gradient(inputs: Inputs) -> Call:
     g, hop, time = torch.from_numpy(inputs["g"]), int(inputs["hop"]), inputs["x"].shape[-1]
 
     def call() -> tuple[torch.Tensor, ...]:
-        each = [frames.repeat_interleave(hop, -2)[:, :time] for frames in (b, a)]
-        y = fb.lfilter(*each, x, hop=1)
+        each_b, each_a = (frames.repeat_interleave(hop, -2)[:, :time] for frames in (b, a))
+        y = fb.lfilter(each_b, each_a, x, hop=1)
         d_b, d_a, d_x = torch.autograd.grad(y, (b, a, x), g)
         return y, d_b, d_a[..., 1:], d_x
 
@@ -140,8 +140,8 @@ def varying_expanded(inputs: Inputs) -> Call:
     hop, time = int(inputs["hop"]), inputs["x"].shape[-1]
 
     def call() -> tuple[torch.Tensor, ...]:
-        each = [frames.repeat_interleave(hop, -2)[:, :time] for frames in (b, a)]
-        return (fb.lfilter(*each, x, hop=1),)
+        each_b, each_a = (frames.repeat_interleave(hop, -2)[:, :time] for frames in (b, a))
+        return (fb.lfilter(each_b, each_a, x, hop=1),)
 
     return call
 
