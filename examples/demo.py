@@ -27,6 +27,7 @@ from feedbackward.cli import main as feedbackward
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = ROOT / "examples" / "recordings"
 OUT = ROOT / "demo"
+LARGEST_ERROR_DB = -40.0
 FULL_SCALE = 0.9  # peak of the filtered recordings: part of what is to be learned
 
 Section = tuple[str, float, float, float]  # kind, frequency in Hz, q, gain in dB
@@ -101,8 +102,8 @@ def shown(word: str) -> str:
     return str(Path(word).relative_to(ROOT)) if word.startswith(str(ROOT)) else word
 
 
-def compare(name: str, folder: Path, sos: NDArray[np.float64], seconds: float) -> None:
-    """Print what was learned beside the truth."""
+def compare(name: str, folder: Path, sos: NDArray[np.float64], seconds: float) -> float:
+    """Print what was learned beside the truth; returns the error that is left, in dB."""
     fit = json.loads((folder / "coefficients.json").read_text())
     table = Table(title=f"{name}: learned, and (truth)", title_justify="left", title_style="bold")
     for column in ("kind", "frequency in Hz", "q", "gain in dB"):
@@ -129,6 +130,7 @@ def compare(name: str, folder: Path, sos: NDArray[np.float64], seconds: float) -
         f"{len(fit['descent_db'])} steps, {seconds:.1f} s\n",
         highlight=False,
     )
+    return float(fit["error_after_db"])
 
 
 def main() -> None:
@@ -142,12 +144,13 @@ def main() -> None:
         learned[name] = (folder, sos, seconds)
         run("bank", dry, "--filters", "128", "-o", OUT / f"bank_{dry.stem}")
     console.rule("what was learned, against the truth", align="left")
-    for name, (folder, sos, seconds) in learned.items():
-        compare(name, folder, sos, seconds)
+    errors_db = [compare(name, *result) for name, result in learned.items()]
     console.print("Results:")
     for folder in sorted(path for path in OUT.iterdir() if path.is_dir()):
         files = ", ".join(sorted(file.name for file in folder.iterdir()))
         console.print(f"  {shown(str(folder))}/: {files}", highlight=False, soft_wrap=True)
+    if any(error_db > LARGEST_ERROR_DB for error_db in errors_db):
+        sys.exit(f"an equalizer was learned to {max(errors_db):.1f} dB only, expected {LARGEST_ERROR_DB:g} dB")
 
 
 console = Console()

@@ -106,6 +106,15 @@ def test_scales(run: Run, tmp_path: Path, scale: str) -> None:
     np.testing.assert_allclose(data["frequencies"], expected.numpy(), rtol=1e-4)
 
 
+def test_a_narrow_range_still_has_an_axis_to_read() -> None:
+    from feedbackward.cli.pictures import bank_figure
+
+    figure = bank_figure(np.zeros((4, 3)), 1.0, np.linspace(300.0, 450.0, 5), "narrow")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(labels) >= 3
+    assert labels[0] == "300"
+
+
 def test_one_filter_one_sample(run: Run, tmp_path: Path) -> None:
     data = analyze(run, np.array([0.5]), tmp_path, "--filters", 1)
     assert data["levels"].shape == (1, 1, 1)

@@ -48,3 +48,7 @@ def test_help_names_the_commands(run: Run) -> None:
     for command in ("fit", "bank", "info"):
         assert command in outcome.out
         assert run(command, "--help").code == 0
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"feedbackward {fb.__version__}\n", "")

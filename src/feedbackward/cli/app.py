@@ -13,11 +13,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import feedbackward
+
 from .errors import Refused
 
 app = typer.Typer(
     name="feedbackward",
-    help="Learnable filters on recordings.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,6 +50,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     return 0
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"feedbackward {feedbackward.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Learnable filters on recordings."""
 
 
 @app.command()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def progress(console: Console) -> Progress:
-    """A progress bar with a description, the time, and a field ``detail``."""
+    """A progress bar with a description, the time, and a field ``detail``; nothing where nobody watches."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     return Progress(
@@ -21,4 +21,5 @@ def progress(console: Console) -> Progress:
         TextColumn("[dim]{task.fields[detail]}"),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )

@@ -143,7 +143,7 @@ def _learn(
         bar.update(task, completed=1.0)
     estimate: NDArray[np.float64] = fb.sosfilt(learned.sos, torch.from_numpy(x)).numpy()
     before_db, after_db = error_db(x, y), error_db(estimate, y)
-    return Fit(dry, wet, learned, transfer, estimate, before_db, after_db, delay, _notes(transfer, delay))
+    return Fit(dry, wet, learned, transfer, estimate, before_db, after_db, delay, _notes(transfer, delay, free))
 
 
 def error_db(estimate: NDArray[np.float64], wet: NDArray[np.float64]) -> float:
@@ -164,7 +164,7 @@ def _shift(x: NDArray[np.float64], delay: int) -> NDArray[np.float64]:
     return moved
 
 
-def _notes(transfer: Transfer, delay: int) -> list[str]:
+def _notes(transfer: Transfer, delay: int, free: bool) -> list[str]:
     notes = []
     if transfer.coherence < _UNRELATED:
         notes.append(
@@ -178,6 +178,8 @@ def _notes(transfer: Transfer, delay: int) -> list[str]:
         )
     if transfer.polarity < 0:
         notes.append("WET is upside down: the coefficients turn the polarity.")
+    if free:
+        notes.append("Biquads are listed by the frequency and q of their poles, and their gain there.")
     return notes
 
 

@@ -191,7 +191,10 @@ def as_svg(figure: Figure) -> str:
 
 
 def _frequency_ticks(low: float, high: float) -> list[int]:
-    return [tick for tick in _TICKS_HZ if low <= tick <= high]
+    ticks = [tick for tick in _TICKS_HZ if low <= tick <= high]
+    if len(ticks) >= 3:
+        return ticks
+    return sorted({round(tick) for tick in np.geomspace(max(low, 1.0), high, 5).tolist()})  # a narrow range
 
 
 def _apart(ticks: list[int], positions: NDArray[np.float64], distance: float) -> list[int]:
@@ -202,11 +205,11 @@ def _apart(ticks: list[int], positions: NDArray[np.float64], distance: float) ->
         if last - position >= distance:
             kept.append(tick)
             last = position
-    return kept
+    return kept[::-1]
 
 
 def _hz(frequency: int) -> str:
-    return f"{frequency // 1000}k" if frequency >= 1000 else str(frequency)
+    return f"{frequency // 1000}k" if frequency % 1000 == 0 else str(frequency)
 
 
 def _once(label: str, rows: NDArray[np.float64]) -> list[str]:
