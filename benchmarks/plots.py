@@ -134,7 +134,7 @@ def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
         "one signal: time": "samples of one signal",
     }
     with plt.rc_context(STYLE):
-        _, grid = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+        figure, grid = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
         for axes, (axis, points) in zip(grid.flat, sweeps.items(), strict=True):
             sizes = np.array([point["size"] for point in points], float)
             for name, label, color in CURVES:
@@ -150,5 +150,5 @@ def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
                 axes.xaxis.set_minor_formatter(NullFormatter())
                 axes.minorticks_off()
             axes.grid(True, which="major", color="#e4e7eb", linewidth=0.8)
-        grid[0, 0].legend(frameon=False, loc="upper left")
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=3)
         save(path)

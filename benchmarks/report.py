@@ -109,7 +109,7 @@ def _shortfalls(cases: dict[str, dict[str, Any]]) -> str:
                 lines.append(f"- {case['title']}: {target['text']} is missed, with {_measured(target)}.")
         for name, row in case["rows"].items():
             if not row["floor"] and not name.startswith(OURS) and row.get("ratio", 1) < 1:
-                lines.append(f"- {case['title']}: {name} takes {row['ratio']:.2g} of our time.")
+                lines.append(f"- {case['title']}: {name} is {1 / row['ratio']:.2g} times as fast.")
     return ("\n".join(lines) or "Every target is met, and no peer was faster than feedbackward in any case.") + "\n"
 
 
@@ -148,7 +148,7 @@ def _scaling(sweeps: dict[str, list[dict[str, float]]]) -> str:
         growth = [last[name] / start[name] for name in ("forward", "gradient")]
         exponents = [math.log(one) / math.log(last["size"] / start["size"]) for one in growth]
         cells = [f"{one:.2f} (exponent {exponent:.2f})" for one, exponent in zip(growth, exponents, strict=True)]
-        lines.append(f"| {axis} | {start['size']:g} | {last['size']:g} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {axis} | {start['size']:,} | {last['size']:,} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines) + "\n"
 
 

@@ -25,7 +25,7 @@ ISA_CASES = ("bank_forward", "bank_gradient", "signal_forward", "signal_gradient
 
 
 def sweep(rounds: int, small: bool) -> dict[str, Any]:
-    """Seconds of a forward and of a forward and backward call, for every size of every axis."""
+    """Seconds of a forward and of a forward and backward call, for every size of every axis: the least of many."""
     from .peers import peer
     from .timing import repeats, sample
 
@@ -39,7 +39,7 @@ def sweep(rounds: int, small: bool) -> dict[str, Any]:
                 call = peer("ours", function)(inputs)
                 call()
                 number = repeats(call)
-                point[name] = min(sample(call, number) for _ in range(rounds))
+                point[name] = min(sample(call, number) for _ in range(3 * rounds))
             points.append(point)
             print(f"  {axis} {size}: {point['forward'] * 1e3:.3f} / {point['gradient'] * 1e3:.3f} ms", flush=True)
         found[axis] = points
