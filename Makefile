@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o -name '*.hpp' -o -name '*.h')
-CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(shell find tests/core -name '*.cpp' -o -name '*.hpp')
+CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench lint format wheel test-wheel asan clean
