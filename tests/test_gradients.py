@@ -280,15 +280,41 @@ def test_gradients_of_next_to_nothing(steps):
         torch.testing.assert_close(grad, truth, rtol=1e-12, atol=1e-12)
 
 
-def test_gradients_of_an_empty_batch():
-    b, a, x = (
-        torch.ones(2, requires_grad=True),
-        torch.tensor([1.0, 0.5], requires_grad=True),
-        torch.ones(0, 9, requires_grad=True),
+@pytest.mark.parametrize(
+    ("b", "x", "hop"),
+    [((2,), (0, 9), None), ((3, 2), (0, 3, 9), None), ((3, 9, 2), (0, 3, 9), 1), ((3, 5, 2), (0, 3, 9), 2),
+     ((0, 1, 2), (5, 9), None), ((0, 1, 9, 2), (5, 9), 1)],
+    ids=str,
+)  # fmt: skip
+def test_gradients_where_there_are_no_lanes(b, x, hop):
+    """What nothing depends on has a gradient of zero, not of whatever memory held."""
+    inputs = [torch.rand(shape).add(1).requires_grad_() for shape in (b, b, x)]
+    for grad in torch.autograd.grad(fb.lfilter(*inputs, hop=hop).sum(), inputs):
+        assert torch.equal(grad, torch.zeros_like(grad))
+    for decay_shape, x_shape, initial_shape in (
+        ((1, 5, 9), (0, 5, 9), (5,)),
+        ((5, 9), (5, 9), (0, 5)),
+        ((5,), (0, 5, 9), ()),
+    ):
+        inputs = [torch.rand(shape).requires_grad_() for shape in (decay_shape, x_shape, initial_shape)]
+        for grad in torch.autograd.grad(fb.linear_recurrence(*inputs).sum(), inputs):
+            assert torch.equal(grad, torch.zeros_like(grad))
+
+
+@pytest.mark.parametrize(("steps", "hop"), [(1, 1), (9, 1), (9, 5), (10, 5), (300, 1), (300, 100), (3, 7)])
+@pytest.mark.parametrize("lead", [(), (3,), (20,)], ids=str)
+def test_frames_beyond_the_signal(steps, hop, lead):
+    """The last of ceil(T / hop) + 1 frames may not be needed at all: its gradient is zero."""
+    hop = cases.Hop(steps, hop, "linear", 1)
+    inputs = {
+        "b": cases.numerator((*lead, hop.frames), 3),
+        "a": cases.denominator((*lead, hop.frames), 3, radius=0.6, a0=2.0),
+        "x": torch.randn(*lead, steps, dtype=torch.float64),
+    }
+    keywords = {"hop": hop.hop, "interpolation": "linear"}
+    compare(
+        lambda f, b, a, x: f.lfilter(b, a, x, **keywords), inputs, [(inputs["b"], inputs["a"])], steps, torch.float64
     )
-    grads = torch.autograd.grad(fb.lfilter(b, a, x).sum(), (b, a, x))
-    for grad, tensor in zip(grads, (b, a, x), strict=True):
-        torch.testing.assert_close(grad, torch.zeros_like(tensor))
 
 
 def test_expanded_and_sparse_looking_gradients():

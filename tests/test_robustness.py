@@ -216,6 +216,28 @@ def test_no_warning_is_raised():
         y.sum().backward()
 
 
+@pytest.mark.parametrize(("dtype", "steps"), [(torch.float32, 16384), (torch.float32, 16381), (torch.complex128, 4096)])
+def test_large_outputs_are_written_as_small_ones_are(dtype, steps):
+    """Outputs and gradients of some 40 MB, aligned or not, bypass the caches; the numbers are the same."""
+    lanes = 40_000_000 // (steps * dtype.itemsize)
+    b, a = cases.numerator((lanes,), 3, dtype), cases.denominator((lanes,), 3, dtype)
+    x, g = torch.randn(lanes, steps, dtype=dtype), torch.randn(steps, dtype=dtype)
+    compute = torch.complex128 if dtype.is_complex else torch.float64
+
+    def run(rows, **keywords):
+        inputs = [t[rows].clone().requires_grad_() for t in (b, a, x)]
+        y = fb.lfilter(*inputs, **keywords)
+        return y.detach(), *torch.autograd.grad(y, inputs, g.expand_as(y))
+
+    for keywords in ({}, {"compute_dtype": compute}):
+        whole = run(slice(None), **keywords)
+        for rows in (slice(0, 64), slice(lanes // 64 * 64, lanes)):  # whole tiles, so that lanes meet the same kernel
+            for mine, other in zip(run(rows, **keywords), whole, strict=True):
+                torch.testing.assert_close(
+                    mine, other[rows], rtol=0, atol=1e3 * torch.finfo(dtype).eps * other.abs().max()
+                )
+
+
 def available_memory() -> int:
     info = Path("/proc/meminfo")
     lines = info.read_text().splitlines() if info.exists() else []
