@@ -8,12 +8,13 @@ from typing import Any
 from . import memory, timing
 from .case import OURS, Call, Case, NotMeasuredError, Target
 from .check import error
+from .quiet import Quiet
 
 SLOW, VERY_SLOW = 1.0, 5.0  # seconds per call from which on two rounds must do, or one
 
 
 def run_case(
-    case: Case, *, rounds: int, threads: int, only: set[str] | None, weigh: bool, small: bool
+    case: Case, quiet: Quiet, *, rounds: int, threads: int, only: set[str] | None, weigh: bool, small: bool
 ) -> dict[str, Any]:
     """Rows for floors and peers, and the verdict on every target."""
     inputs = case.make(small)
@@ -43,12 +44,12 @@ def run_case(
         del outputs
         if name == OURS:
             ours = call
-            both = timing.pair(call, call, rounds)  # the noise of a ratio: its row should say 1
+            both = timing.pair(call, call, rounds, quiet)  # the noise of a ratio: its row should say 1
         else:
             if seconds < VERY_SLOW:  # the first call may have compiled something
                 seconds = timing.sample(call, 1)
             turns = 1 if seconds > VERY_SLOW else min(rounds, 2) if seconds > SLOW else rounds
-            both = timing.pair(ours or call, call, turns, seconds=seconds)
+            both = timing.pair(ours or call, call, turns, quiet, seconds=seconds)
         row["seconds"] = both.second
         row["rounds"] = both.rounds
         if ours is not None:

@@ -79,9 +79,16 @@ def _introduction(results: dict[str, Any]) -> str:
 
 Every result was compared with float64 (scipy, or a plain loop where scipy has no such function) before it was timed.
 A ratio is the median over interleaved pairs of calls, ours and the peer's, in the same run; on a shared machine times
-vary more than ratios do. Extra memory is the peak of one call in a fresh process, less what it returns. `make bench`
-repeats all of it.
+vary more than ratios do{_quietness(results)}. Extra memory is the peak of one call in a fresh process, less what it
+returns. `make bench` repeats all of it.
 """ + (f"\n{results['note']}\n" if results["note"] else "")
+
+
+def _quietness(results: dict[str, Any]) -> str:
+    quiet, disturbed = results.get("quiet_rounds", 0), results.get("disturbed_rounds", 0)
+    if not quiet + disturbed:
+        return ""
+    return f" ({quiet} of {quiet + disturbed} rounds began while nothing else ran)"
 
 
 def _targets(cases: dict[str, dict[str, Any]]) -> str:

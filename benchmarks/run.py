@@ -24,6 +24,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="time these peers only, besides ours and the floors")
     parser.add_argument("--threads", type=int, default=2, help="cores for every library (default: 2)")
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds per pair (default: 9)")
+    parser.add_argument(
+        "--patience", type=float, default=120, help="seconds to wait for other work to end, in all (default: 120)"
+    )
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the results go (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="small inputs and no timing worth reading: a smoke test")
     parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
@@ -42,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     import torch
 
     from .measure import run_case
+    from .quiet import Quiet
     from .registry import CASES
     from .scaling import instruction_sets, sweep
 
@@ -55,6 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"--only: no case named {', '.join(unknown)}; there are {', '.join(CASES)}.")
 
     rounds = 2 if options.small else options.rounds
+    quiet = Quiet(0 if options.small else options.patience)
     results: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine.describe(),
@@ -68,16 +73,18 @@ def main(arguments: list[str] | None = None) -> None:
         print(CASES[name].title, flush=True)
         results["cases"][name] = run_case(
             CASES[name],
+            quiet,
             rounds=rounds,
             threads=options.threads,
             only=set(options.peers) if options.peers else None,
             weigh=not options.no_memory and not options.small,
             small=options.small,
         )
+        results["quiet_rounds"], results["disturbed_rounds"] = quiet.quiet, quiet.disturbed
         _write(options.json, results)
     if not options.no_scaling:
         print("Cost against size", flush=True)
-        results["scaling"] = sweep(min(rounds, 5), options.small)
+        results["scaling"] = sweep(min(rounds, 5), quiet, options.small)
     if not options.no_isa:
         print("Instruction sets", flush=True)
         order = ["baseline", "avx2", "avx512"]

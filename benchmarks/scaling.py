@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .case import OURS
+from .quiet import Quiet
 from .signals import make_bank
 
 # For each axis: the sizes that vary, and the arguments of make_bank (batch, filters, sections, time) at one size.
@@ -24,7 +25,7 @@ SWEEPS: dict[str, tuple[list[int], Callable[[int], tuple[int, int, int, int]]]] 
 ISA_CASES = ("bank_forward", "bank_gradient", "signal_forward", "signal_gradient", "sections_forward", "block_single")
 
 
-def sweep(rounds: int, small: bool) -> dict[str, Any]:
+def sweep(rounds: int, quiet: Quiet, small: bool) -> dict[str, Any]:
     """Seconds of a forward and of a forward and backward call, for every size of every axis: the least of many."""
     from .peers import peer
     from .timing import repeats, sample
@@ -39,6 +40,7 @@ def sweep(rounds: int, small: bool) -> dict[str, Any]:
                 call = peer("ours", function)(inputs)
                 call()
                 number = repeats(call)
+                quiet.wait()
                 point[name] = min(sample(call, number) for _ in range(3 * rounds))
             points.append(point)
             print(f"  {axis} {size}: {point['forward'] * 1e3:.3f} / {point['gradient'] * 1e3:.3f} ms", flush=True)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from .case import Call
+from .quiet import Quiet
 
 SAMPLE = 0.005  # seconds: a shorter call is repeated within one sample
 
@@ -42,7 +43,7 @@ def sample(call: Call, number: int) -> float:
     return elapsed / number
 
 
-def pair(first: Call, second: Call, rounds: int, *, seconds: float = 0.0) -> Pair:
+def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float = 0.0) -> Pair:
     """Time two calls in turn; the order alternates, so that neither always runs in the other's wake.
 
     ``seconds`` is what one call of the second is known to take, if it is known: an expensive one is spared a trial.
@@ -50,6 +51,7 @@ def pair(first: Call, second: Call, rounds: int, *, seconds: float = 0.0) -> Pai
     numbers = repeats(first), repeats(second, seconds)
     times: list[tuple[float, float]] = []
     for turn in range(rounds):
+        quiet.wait()
         if turn % 2:
             later = sample(second, numbers[1])
             times.append((sample(first, numbers[0]), later))
