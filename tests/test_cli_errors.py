@@ -131,10 +131,12 @@ def test_an_output_that_would_replace_an_input(run: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user")
-def test_an_output_that_may_not_be_written(run: Run, tmp_path: Path) -> None:
+def test_what_the_system_forbids(run: Run, tmp_path: Path) -> None:
     dry, wet = write_pair(tmp_path)
     (tmp_path / "locked").mkdir(mode=0o555)
     refused(run, tmp_path, "fit", dry, wet, "-o", tmp_path / "locked" / "out", says="cannot be written: Permission")
+    wet.chmod(0o000)
+    refused(run, tmp_path, "fit", dry, wet, "-o", tmp_path / "out", says="cannot be read as audio: Permission")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def inspect(path: Path) -> Recording:
     if path.is_dir():
         raise Refused(f"{path} is a folder, expected an audio file.")
     try:
+        path.open("rb").close()  # says why it cannot be opened; libsndfile would only say "System error"
         with soundfile.SoundFile(path) as file:
             recording = Recording(path, file.samplerate, file.channels, file.frames, file.format, file.subtype)
     except (soundfile.SoundFileError, OSError) as error:
