@@ -92,7 +92,7 @@ void load_strided(const M* const* lane, int64_t stride, int n, int L, int64_t st
     }
     for (int64_t t = 0; t < steps; ++t) {
         S* row = rows + t * pitch;
-        if (same) {
+        if (n && same) {
             const S value = S(lane[0][t * stride]);
             for (int l = 0; l < n; ++l) row[l] = value;
         } else if (adjacent) {

@@ -44,6 +44,7 @@ struct Source {
           linear(v.linear),
           same(true),
           n(segments ? segments : tile.n) {
+        if (!base) return;
         space.offsets(v.lane_strides, tile.first, tile.n, offset);
         for (int l = 0; l < n; ++l) {
             offset[l] = l < tile.n ? offset[l] * parts : offset[0];

@@ -59,11 +59,11 @@ def unify(
             raise TypeError(f"{function}: compute_dtype is {_short(compute_dtype)}, expected {_NAMES}")
         signal = x.dtype
         if any(dtype.is_complex for dtype in present):
-            signal = signal.to_complex()
+            signal = to_complex(signal)
         if signal.is_complex and not compute_dtype.is_complex:
-            compute_dtype = compute_dtype.to_complex()
+            compute_dtype = to_complex(compute_dtype)
         if compute_dtype.is_complex and not signal.is_complex:
-            signal = signal.to_complex()
+            signal = to_complex(signal)
         if torch.promote_types(signal, compute_dtype) != compute_dtype:
             raise ValueError(
                 f"{function}: compute_dtype {_short(compute_dtype)} is narrower than the signal's {_short(signal)}"
@@ -160,6 +160,11 @@ def check_leading_coefficient(function: str, name: str, a0: Tensor) -> None:
     """
     if readable(a0) and not a0.all():
         raise ValueError(f"{function}: the leading coefficient {name} is 0, expected all of them nonzero")
+
+
+def to_complex(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype of the same precision."""
+    return torch.promote_types(dtype, torch.complex64)
 
 
 def _short(dtype: Any) -> str:

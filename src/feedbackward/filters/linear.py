@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..ops import linear
-from .arguments import check_broadcast, check_tensors, time_axis, unify, without_time
+from .arguments import check_broadcast, check_tensors, time_axis, to_complex, unify, without_time
 
 
 def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None = None, dim: int = -1) -> Tensor:
@@ -48,7 +48,7 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
         same recurrence in reverse.
     """
     if isinstance(decay, Number) and not isinstance(decay, bool) and isinstance(x, Tensor):
-        decay = torch.tensor(decay, dtype=x.dtype.to_complex() if isinstance(decay, complex) else x.dtype)
+        decay = torch.tensor(decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype)
     tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
     check_tensors("linear_recurrence", tensors)
     assert isinstance(decay, Tensor)
