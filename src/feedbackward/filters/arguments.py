@@ -38,7 +38,8 @@ def unify(
 ) -> tuple[Tensor, Sequence[Any]]:
     """The signal in its dtype, and the parameters in the dtype of the computation.
 
-    Without ``compute_dtype`` everything is promoted to one dtype, as torch.result_type does. With it, the signal
+    Without ``compute_dtype`` everything is promoted to one dtype, as torch.result_type does: what
+    has no axes counts as a number. With it, the signal
     keeps its precision and becomes complex only when a parameter is.
 
     Raises:
@@ -51,8 +52,10 @@ def unify(
             return x, parameters
         signal = x.dtype
         for parameter in parameters:
-            if parameter is not None:
-                signal = torch.promote_types(signal, torch.result_type(x, parameter))
+            if parameter is not None and parameter.ndim:
+                signal = torch.promote_types(signal, parameter.dtype)
+            elif parameter is not None and parameter.is_complex():
+                signal = to_complex(signal)
         compute_dtype = signal
     else:
         if compute_dtype not in DTYPES:
