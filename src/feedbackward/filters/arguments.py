@@ -38,9 +38,8 @@ def unify(
 ) -> tuple[Tensor, Sequence[Any]]:
     """The signal in its dtype, and the parameters in the dtype of the computation.
 
-    Without ``compute_dtype`` everything is promoted to one dtype, as torch.result_type does: what
-    has no axes counts as a number. With it, the signal
-    keeps its precision and becomes complex only when a parameter is.
+    Without ``compute_dtype`` everything is promoted to one dtype, as torch.result_type does: what has no
+    axes counts as a number. With it, the signal keeps its precision and becomes complex only when a parameter is.
 
     Raises:
         TypeError: ``compute_dtype`` is not one of `DTYPES`.

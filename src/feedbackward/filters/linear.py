@@ -53,6 +53,7 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     check_tensors("linear_recurrence", tensors)
     assert isinstance(decay, Tensor)
     dim = time_axis("linear_recurrence", dim, x)
+    x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)
     steps = x.shape[dim]
     if decay.ndim > x.ndim:
         raise ValueError(
@@ -69,7 +70,6 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     if initial is not None:
         leading["initial"] = tuple(initial.shape)
     check_broadcast("linear_recurrence", leading)
-    x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)
     return linear.forward(x, decay, initial, dim)
 
 
