@@ -51,9 +51,9 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
         decay = torch.tensor(decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype)
     tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
     check_tensors("linear_recurrence", tensors)
-    assert isinstance(decay, Tensor)
     dim = time_axis("linear_recurrence", dim, x)
     x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)
+    assert isinstance(decay, Tensor)
     steps = x.shape[dim]
     if decay.ndim > x.ndim:
         raise ValueError(
