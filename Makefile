@@ -27,6 +27,7 @@ test: install ## run the whole suite, doctests included
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.report
 
 lint: install ## ruff, mypy, clang-format: report, change nothing
 	$(BIN)/ruff check .
