@@ -52,25 +52,24 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
     check_tensors("linear_recurrence", tensors)
     dim = time_axis("linear_recurrence", dim, x)
-    x, (decay, initial) = unify("linear_recurrence", x, [decay, initial], None)
-    assert isinstance(decay, Tensor)
+    x, (rate, initial) = unify("linear_recurrence", x, [torch.as_tensor(decay), initial], None)
     steps = x.shape[dim]
-    if decay.ndim > x.ndim:
+    if rate.ndim > x.ndim:
         raise ValueError(
-            f"linear_recurrence: decay has shape {tuple(decay.shape)}, expected at most the {x.ndim} axes of x "
+            f"linear_recurrence: decay has shape {tuple(rate.shape)}, expected at most the {x.ndim} axes of x "
             f"{tuple(x.shape)}"
         )
-    if decay.ndim < x.ndim:
-        decay = decay[(..., None) + (slice(None),) * (-dim - 1)] if decay.ndim >= -dim - 1 else _widen(decay, dim)
-    elif decay.shape[dim] not in (1, steps):
+    if rate.ndim < x.ndim:
+        rate = rate[(..., None) + (slice(None),) * (-dim - 1)] if rate.ndim >= -dim - 1 else _widen(rate, dim)
+    elif rate.shape[dim] not in (1, steps):
         raise ValueError(
-            f"linear_recurrence: decay has {decay.shape[dim]} samples along dim {dim}, expected {steps} or 1, as x has"
+            f"linear_recurrence: decay has {rate.shape[dim]} samples along dim {dim}, expected {steps} or 1, as x has"
         )
-    leading = {"decay without time": without_time(decay, dim), "x without time": without_time(x, dim)}
+    leading = {"decay without time": without_time(rate, dim), "x without time": without_time(x, dim)}
     if initial is not None:
         leading["initial"] = tuple(initial.shape)
     check_broadcast("linear_recurrence", leading)
-    return linear.forward(x, decay, initial, dim)
+    return linear.forward(x, rate, initial, dim)
 
 
 def _widen(decay: Tensor, dim: int) -> Tensor:
