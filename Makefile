@@ -50,7 +50,7 @@ wheel: install ## build the wheel into dist/
 test-wheel: wheel ## run the suite against the wheel in a new environment that has no sources
 	rm -rf build/clean && mkdir -p build/clean
 	$(PYTHON) -m venv build/clean/venv
-	cp -r tests examples README.md pyproject.toml Makefile build/clean
+	cp -r tests examples docs *.md LICENSE Makefile pyproject.toml build/clean
 	build/clean/venv/bin/python -m pip --quiet install "$(TORCH)"
 	build/clean/venv/bin/python -m pip --quiet install "$$(ls dist/*.whl)[dev]"
 	cd build/clean && venv/bin/python -m pytest tests --pyargs feedbackward
