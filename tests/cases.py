@@ -80,8 +80,8 @@ class Hop:
 
 
 HOPS = (
-    *(Hop(steps, hop, "hold") for steps in (1, 2, 33, 257, 509) for hop in (1, 2, 7, 64, 1000)),
-    *(Hop(steps, hop, "linear", e) for steps in (1, 2, 33, 257, 509) for hop in (1, 2, 7, 64, 1000) for e in (0, 1)),
+    *(Hop(steps, hop, "hold") for steps in (1, 33, 257) for hop in (1, 7, 64, 1000)),
+    *(Hop(steps, hop, "linear", e) for steps in (1, 33, 257) for hop in (1, 7, 64, 1000) for e in (0, 1)),
     *(Hop(256, 64, kind, extra) for kind, extra in (("hold", 0), ("linear", 0), ("linear", 1))),
     *(Hop(300, 128, kind, extra) for kind, extra in (("hold", 0), ("linear", 0), ("linear", 1))),
     *(Hop(2500, 100, kind, extra) for kind, extra in (("hold", 0), ("linear", 0), ("linear", 1))),

@@ -9,6 +9,7 @@ time into segments, or fuses multiply and add, rounds in other places, not more 
 
 from __future__ import annotations
 
+import functools
 from math import prod
 
 import numpy as np
@@ -33,23 +34,27 @@ def _rows(c: Tensor) -> np.ndarray:
     return c.detach().to(wide).resolve_conj().resolve_neg().reshape(-1, c.shape[-1]).numpy()
 
 
-def _impulse_response(b: np.ndarray, a: np.ndarray) -> float:
+@functools.lru_cache(maxsize=256)
+def _largest_gain(rows: bytes, terms: int, dtype: str, numerators: int) -> float:
+    """The largest sum of |impulse response| among rows of ``numerators`` b's followed by a's."""
+    filters = np.unique(np.frombuffer(rows, dtype).reshape(-1, terms), axis=0)
     impulse = np.zeros(IMPULSE)
     impulse[0] = 1
-    return np.abs(signal.lfilter(b, a, impulse)).sum()
+    responses = (signal.lfilter(row[:numerators], row[numerators:], impulse) for row in filters)
+    return max((np.abs(response).sum() for response in responses), default=0.0)
 
 
 def feedback_gain(a: Tensor) -> float:
     """G of the worst of the filters a (..., na), a0 divided out."""
-    return max((_impulse_response(row[:1], row) for row in np.unique(_rows(a), axis=0)), default=1.0)
+    rows = _rows(torch.cat([a[..., :1], a], -1))
+    return max(_largest_gain(rows.tobytes(), rows.shape[-1], rows.dtype.str, 1), 1.0)
 
 
 def total_gain(b: Tensor, a: Tensor) -> float:
     """L of the worst of the filters b (..., nb), a (..., na), paired as they broadcast."""
     lead = torch.broadcast_shapes(b.shape[:-1], a.shape[:-1])
-    pairs = torch.cat([b.expand(*lead, -1), a.expand(*lead, -1)], -1)
-    rows, terms = np.unique(_rows(pairs), axis=0), b.shape[-1]
-    return max((_impulse_response(row[:terms], row[terms:]) for row in rows), default=0.0)
+    rows = _rows(torch.cat([b.expand(*lead, -1), a.expand(*lead, -1)], -1))
+    return _largest_gain(rows.tobytes(), rows.shape[-1], rows.dtype.str, b.shape[-1])
 
 
 def filter_bound(

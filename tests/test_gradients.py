@@ -126,14 +126,14 @@ LARGE = (
     ("long single signal", (), (), (), (), 5003, -1),
     ("long, two filters", (2,), (2,), (), (2,), 4099, -1),
     ("long, shared filter", (), (), (3,), (), 2503, -1),
-    ("filters of one signal", (67,), (1,), (), (67,), 259, -1),
-    ("signals of one filter", (), (1,), (129,), (1,), 257, -1),
+    ("filters of one signal", (67,), (1,), (), (67,), 131, -1),
+    ("signals of one filter", (), (1,), (129,), (1,), 133, -1),
     ("crossed", (3, 1), (1, 7), (2, 1, 1), (7,), 259, -2),
     ("filter per item", (9, 1), (9, 1), (9, 4), (4,), 131, -1),
 )
 
 
-@pytest.mark.parametrize("dtype", cases.DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex128], ids=str)
 @pytest.mark.parametrize("case", LARGE, ids=lambda case: case[0])
 def test_lfilter_against_autograd_through_the_loop(case, dtype):
     _, b_lead, a_lead, x_lead, zi_lead, steps, dim = case
@@ -163,12 +163,12 @@ def test_sosfilt_against_autograd_through_the_loop(lead, count):
     ("lead", "hop"),
     [((), cases.Hop(2503, 100, "hold")), ((), cases.Hop(2503, 100, "linear")),
      ((3,), cases.Hop(300, 128, "linear", 1)), ((19,), cases.Hop(259, 1, "hold")),
-     ((19,), cases.Hop(259, 1, "linear", 1)), ((70,), cases.Hop(259, 7, "hold")),
-     ((70,), cases.Hop(259, 7, "linear")), ((5,), cases.Hop(259, 1000, "linear", 1)),
+     ((19,), cases.Hop(259, 1, "linear", 1)), ((70,), cases.Hop(131, 7, "hold")),
+     ((70,), cases.Hop(131, 7, "linear")), ((5,), cases.Hop(259, 1000, "linear", 1)),
      ((5,), cases.Hop(259, 1000, "hold"))],
     ids=str,
 )  # fmt: skip
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex128], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex128], ids=str)
 def test_hop_against_autograd_through_the_loop(lead, hop, dtype):
     inputs = {
         "b": cases.numerator((*lead, hop.frames), 3, dtype),

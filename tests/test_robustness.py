@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -19,7 +20,17 @@ HERE = Path(__file__).parent
 GIGABYTE = 2**30
 
 
-def run_battery(**environment: str) -> str:
+@functools.cache
+def run_battery(instruction_set: str, threads: int) -> str:
+    """The digest of all results.
+
+    The allocator fills what it hands out with large garbage, so scratch memory that nobody wrote is seen.
+    """
+    environment = {
+        "FEEDBACKWARD_ISA": instruction_set,
+        "OMP_NUM_THREADS": str(threads),
+        "MALLOC_PERTURB_": "128",
+    }
     result = subprocess.run(
         [sys.executable, str(HERE / "battery.py")],
         env={**os.environ, **environment},
@@ -32,12 +43,11 @@ def run_battery(**environment: str) -> str:
 
 
 def test_each_instruction_set(instruction_set):
-    """The allocator fills what it hands out with large garbage, so scratch memory that nobody wrote is seen too."""
-    run_battery(FEEDBACKWARD_ISA=instruction_set, MALLOC_PERTURB_="128")
+    run_battery(instruction_set, 2)
 
 
 def test_two_processes_and_any_number_of_threads_compute_the_same_bits():
-    assert run_battery(OMP_NUM_THREADS="1") == run_battery(OMP_NUM_THREADS="2")
+    assert run_battery("baseline", 1) == run_battery("baseline", 2)
 
 
 def test_an_unknown_instruction_set_is_refused():
@@ -91,6 +101,18 @@ def test_an_unstable_lane_overflows_alone():
     for lane in (0, 2):
         alone = fb.lfilter(torch.ones(1), torch.stack([a[lane]] * 3), x)[lane]
         assert torch.equal(y[lane], alone)
+
+
+@pytest.mark.parametrize("shape", [(300,), (20_000,), (40, 300)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_fir_filter_forgets_a_bad_sample(value, shape):
+    """Without feedback only as many outputs as there are taps may see it, as in scipy."""
+    x = torch.randn(shape)
+    x[..., 150] = value
+    y = fb.lfilter(torch.tensor([0.2, 0.3, 0.5]), torch.ones(1), x)
+    bad = ~y.isfinite()
+    assert bad[..., 150:153].all()
+    assert bad.sum() == 3 * y[..., 0].numel()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -249,9 +271,9 @@ def available_memory() -> int:
 def test_more_than_two_to_the_31_elements(layout):
     lanes, steps = 3 * 2**14, 2**16 // 3 * 2 + 70  # 2.15e9 outputs of 4 bytes from a few thousand inputs
     assert lanes * steps > 2**31
-    ramp = torch.randn(steps)
-    b, a = torch.tensor([0.5]), torch.tensor([1.0, -0.5])
-    expected = fb.lfilter(b, a, ramp)
+    ramp = torch.rand(steps)
+    b, a = torch.tensor([0.5], requires_grad=layout == "time first"), torch.tensor([1.0, -0.5])
+    expected = fb.lfilter(b, a, ramp).detach()
     poison = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(False)
     if layout == "time last":
@@ -260,6 +282,10 @@ def test_more_than_two_to_the_31_elements(layout):
     else:
         y = fb.lfilter(b, a, ramp[:, None].expand(steps, lanes), 0)
         picked = [y[:, i] for i in (0, 1, lanes // 2, lanes - 2, lanes - 1)]
-    torch.use_deterministic_algorithms(poison, warn_only=True)
     for signal in picked:
-        torch.testing.assert_close(signal, expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(signal.detach(), expected, rtol=1e-5, atol=1e-6)
+    if b.requires_grad:  # y is linear in b: its gradient is the sum of y, divided by b
+        (grad,) = torch.autograd.grad(y, b, torch.ones(()).expand_as(y))
+        rounding = lanes * torch.finfo(torch.float32).eps / 2  # of a sum over lanes, one after the other
+        torch.testing.assert_close(grad.double(), lanes * expected.double().sum()[None] / 0.5, rtol=rounding, atol=0)
+    torch.use_deterministic_algorithms(poison, warn_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -199,6 +200,29 @@ def test_compile(function, dynamic):
         close(torch.autograd.grad(out, scaled, weights), torch.autograd.grad(truth, scaled, weights))
 
 
+def test_compile_where_a_dtype_becomes_complex():
+    torch._dynamo.reset()
+    x = torch.randn(3, 20)
+    compiled = torch.compile(lambda x: fb.linear_recurrence(0.5j, x), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), fb.linear_recurrence(0.5j, x))
+
+
+@pytest.mark.parametrize("name", ["filtfilt", "sosfiltfilt"])
+def test_filtering_both_ways_under_transforms(name):
+    torch._dynamo.reset()
+    function, filters = (
+        getattr(fb, name),
+        {"filtfilt": (torch.tensor([0.3, 0.3]), torch.tensor([1.0, -0.4]))}.get(
+            name, (torch.tensor([[0.3, 0.3, 0.1, 1.0, -0.4, 0.2]]),)
+        ),
+    )
+    x = torch.randn(3, 40)
+    expected = function(*filters, x)
+    torch.testing.assert_close(torch.compile(function, fullgraph=True, backend="aot_eager")(*filters, x), expected)
+    torch.testing.assert_close(vmap(lambda x: function(*filters, x))(x), expected)
+    torch.testing.assert_close(jvp(lambda x: function(*filters, x), (x,), (x,))[1], expected)  # linear in x
+
+
 def test_compile_with_changing_lengths():
     torch._dynamo.reset()
     b, a = torch.tensor([1.0, 0.5]), torch.tensor([1.0, -0.3, 0.2])
@@ -208,6 +232,9 @@ def test_compile_with_changing_lengths():
         torch.testing.assert_close(compiled(x), fb.lfilter(b, a, 2 * x) + 1)
 
 
+@pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="PyTorch's inductor calls openssl, which is not on the PATH"
+)
 def test_compile_with_inductor():
     """The default backend, forward and backward, between operators that it fuses."""
     torch._dynamo.reset()
