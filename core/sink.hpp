@@ -173,10 +173,10 @@ private:
     }
 
     void finish_held() const {
-        Zeros<S> sum(places_ * items());
+        Zeros<double> sum(places_ * items());  // there may be very many lanes
         for (int64_t lane = 0; lane < space_->count; ++lane) {
-            S* total = &sum[space_->place(v_->lane_strides, lane) * items()];
-            for (int64_t i = 0; i < items(); ++i) total[i] += held_[lane * items() + i];
+            double* total = &sum[space_->place(v_->lane_strides, lane) * items()];
+            for (int64_t i = 0; i < items(); ++i) total[i] += double(held_[lane * items() + i]);
         }
         for (int64_t place = 0; place < places_; ++place)
             for_items(space_->offset_of_place(v_->lane_strides, place), [&](M& x, int64_t i) {
