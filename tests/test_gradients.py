@@ -147,10 +147,10 @@ def test_lfilter_against_autograd_through_the_loop(case, dtype):
     compare(lambda f, b, a, x, zi: f.lfilter(b, a, x, dim, zi), inputs, sections, steps, dtype)
 
 
-@pytest.mark.parametrize("lead", [(), (3,), (21,), (2, 65)], ids=str)
-@pytest.mark.parametrize("count", [1, 2, 4, 6])
+@pytest.mark.parametrize("lead", [(), (3,), (21,), (65,)], ids=str)
+@pytest.mark.parametrize("count", [1, 2, 5])
 def test_sosfilt_against_autograd_through_the_loop(lead, count):
-    steps = 2503 if not lead else 259
+    steps = 2503 if not lead else 131
     inputs = {
         "sos": cases.sections(lead[-1:], count, radius=0.7) * 2,
         "x": torch.randn(*lead, steps, dtype=torch.float64),

@@ -72,7 +72,7 @@ def test_a_few_long_signals(lanes, steps):
 @pytest.mark.parametrize("na", range(1, 14))
 def test_any_order(dtype, na):
     """FIR is na = 1, all-pole is nb = 1, a mere gain is both."""
-    for nb in range(1, 14):
+    for nb in (1, 2, 3, 4, 5, 6, 9, 13):
         for lanes, steps in (((), 401), ((), 5003), ((3,), 130), ((20,), 129)):
             radius = 0.6 if na < 8 else 0.8 / na**0.4  # all-pole filters of high order have gains that grow with it
             b, a = cases.numerator(lanes, nb, dtype), cases.denominator(lanes, na, dtype, radius=radius)
