@@ -10,6 +10,7 @@ from .case import Call
 from .quiet import Quiet
 
 SAMPLE = 0.005  # seconds: a shorter call is repeated within one sample
+EXPENSIVE = 1.0  # seconds: what takes longer is not run untimed before it is timed
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,16 @@ def sample(call: Call, number: int) -> float:
 def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float = 0.0) -> Pair:
     """Time two calls in turn; the order alternates, so that neither always runs in the other's wake.
 
-    ``seconds`` is what one call of the second is known to take, if it is known: an expensive one is spared a trial.
+    Each runs once untimed after a wait: memory that stayed free meanwhile may be slow to come back, in a virtual
+    machine above all. ``seconds`` is what one call of the second is known to take, if known: an expensive one is spared.
     """
     numbers = repeats(first), repeats(second, seconds)
     times: list[tuple[float, float]] = []
     for turn in range(rounds):
         quiet.wait()
+        first()
+        if seconds < EXPENSIVE:
+            second()
         if turn % 2:
             later = sample(second, numbers[1])
             times.append((sample(first, numbers[0]), later))
