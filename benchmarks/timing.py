@@ -48,7 +48,7 @@ def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float
     """Time two calls in turn; the order alternates, so that neither always runs in the other's wake.
 
     Each runs once untimed after a wait: memory that stayed free meanwhile may be slow to come back, in a virtual
-    machine above all. ``seconds`` is what one call of the second is known to take, if known: an expensive one is spared.
+    machine above all. ``seconds`` is what one call of the second takes, if that is known: an expensive one is spared.
     """
     numbers = repeats(first), repeats(second, seconds)
     times: list[tuple[float, float]] = []
