@@ -208,7 +208,10 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, number: signal.Signals) 
     dry, wet = write_pair(tmp_path, seconds=20.0)
     code = "import sys; from feedbackward.cli import main; main(sys.argv[1:])"
     arguments = ["fit", str(dry), str(wet), "--sections", "16", "-o", str(tmp_path / "out")]
+    # A runner in the background ignores the interrupt, and what it starts inherits that.
+    inherited = signal.signal(number, signal.default_int_handler)
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
+    signal.signal(number, inherited)
     deadline = time.monotonic() + 60
     while not hidden_files(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
