@@ -47,22 +47,20 @@ def sample(call: Call, number: int) -> float:
 def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float = 0.0) -> Pair:
     """Time two calls in turn; the order alternates, so that neither always runs in the other's wake.
 
-    Each runs once untimed after a wait: memory that stayed free meanwhile may be slow to come back, in a virtual
-    machine above all. ``seconds`` is what one call of the second takes, if that is known: an expensive one is spared.
+    Each runs once untimed before it is timed: memory that another call freed, or that stayed free for a while, may be
+    slow to come back, in a virtual machine above all. ``seconds`` is what one call of the second takes, if that is
+    known: an expensive one is spared.
     """
     numbers = repeats(first), repeats(second, seconds)
     times: list[tuple[float, float]] = []
     for turn in range(rounds):
         quiet.wait()
-        first()
-        if seconds < EXPENSIVE:
-            second()
-        if turn % 2:
-            later = sample(second, numbers[1])
-            times.append((sample(first, numbers[0]), later))
-        else:
-            sooner = sample(first, numbers[0])
-            times.append((sooner, sample(second, numbers[1])))
+        elapsed = [0.0, 0.0]
+        for which in (1, 0) if turn % 2 else (0, 1):
+            if which == 0 or seconds < EXPENSIVE:
+                (first, second)[which]()
+            elapsed[which] = sample((first, second)[which], numbers[which])
+        times.append((elapsed[0], elapsed[1]))
     return Pair(
         first=statistics.median(one for one, _ in times),
         second=statistics.median(two for _, two in times),
