@@ -151,13 +151,19 @@ private:
         wide_.clear(wide_.state(), wide_.state_size());
         wide_.forward(w, false);
         wide_.copy(ends_, wide_.state(), wide_.state_size());
-        parts_ == 2 ? chain<Complex<S, 1>>(states) : chain<Real<S, 1>>(states);
+        if (in_one_vector())
+            chain_vectors<false>(carry_, states);
+        else
+            parts_ == 2 ? chain<Complex<S, 1>>(states) : chain<Real<S, 1>>(states);
         return true;
     }
 
     void gradients_after() {
         wide_.copy(ends_, wide_.d_state(), wide_.state_size());
-        parts_ == 2 ? chain_back<Complex<S, 1>>(wide_.d_state()) : chain_back<Real<S, 1>>(wide_.d_state());
+        if (in_one_vector())
+            chain_vectors<true>(d_carry_, wide_.d_state());
+        else
+            parts_ == 2 ? chain_back<Complex<S, 1>>(wide_.d_state()) : chain_back<Real<S, 1>>(wide_.d_state());
     }
 
     // What the unit states become. Where coefficients vary, every segment has an F of its own and the unit states take
@@ -195,6 +201,35 @@ private:
     template <class V>
     V factor(int64_t to, int64_t from, int l) const {
         return V::load(factor_ + (varying_ ? from * wide_.state_size() + l : from) + to * wide_.row(), L);
+    }
+
+    bool in_one_vector() const { return parts_ == 1 && !varying_ && states_ <= native<S>; }
+
+    // chain or chain_back where one F serves all segments and a state fits in one vector: a product with F (its
+    // transpose going back) is then a sum of its columns, in two halves that do not wait for each other.
+    template <bool back>
+    void chain_vectors(S* carry, S* states) {
+        constexpr int W = native<S>;
+        alignas(64) S column[W][W] = {}, end[L][W] = {}, now[L + 1][W] = {};
+        for (int64_t j = 0; j < states_; ++j) {
+            for (int64_t i = 0; i < states_; ++i) column[j][i] = factor_[back ? j * L + i : i * L + j];
+            for (int l = 0; l < L; ++l) end[l][j] = ends_[j * L + l];
+            now[0][j] = carry[j];
+        }
+        for (int n = 0; n < L; ++n) {
+            auto even = read<S, S, W>(end[back ? L - 1 - n : n]);
+            decltype(even) odd = {};
+            for (int64_t j = 0; j < remembered(); j += 2) {
+                even += read<S, S, W>(column[j]) * now[n][j];
+                if (j + 1 < W) odd += read<S, S, W>(column[j + 1]) * now[n][j + 1];
+            }
+            even += odd;
+            std::memcpy(now[n + 1], &even, sizeof even);
+        }
+        for (int64_t i = 0; i < states_; ++i) {
+            for (int n = 0; n < L; ++n) states[i * L + (back ? L - 1 - n : n)] = now[n][i];
+            carry[i] = now[L][i];
+        }
     }
 
     template <class V>

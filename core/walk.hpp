@@ -10,10 +10,11 @@ public:
     // With `segments`, the L lanes of the rows are segments of one lane of the user's.
     Walk(Problem<M, S>& problem, int L, bool segments, int64_t longest)
         : problem_(problem), body_(problem.body), L_(L), segments_(segments) {
-        int64_t per_step = 2 + body_.trail;
+        const bool backward = problem.gradient;
+        int64_t per_step = 2 + (backward ? 2 + body_.trail : 0);
         for (int i = 1; i < body_.inputs; ++i) {
             pace_[i] = pace_of(problem.given.inputs[i], segments);
-            if (varies(i)) per_step += 2 * body_.count(i);
+            if (varies(i)) per_step += (backward ? 2 : 1) * body_.count(i);
         }
         pace_[0] = Pace::samples;
         chunk_ = least(longest, chunk_steps<S>(per_step * body_.parts, L));

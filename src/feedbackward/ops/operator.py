@@ -81,4 +81,4 @@ def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
 
 def _transformed() -> bool:
     """Whether a torch.func transform or a level of forward-mode differentiation is open."""
-    return forward_ad._current_level >= 0 or torch._C._functorch.get_dynamic_layer_stack_depth() > 0
+    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
