@@ -67,8 +67,8 @@ const char* fb_isa(void) { return chosen().name; }
 
 void fb_prepare(void* data, int64_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    constexpr uintptr_t huge = 2 << 20, large = 8 << 20;
-    if (bytes < int64_t(large)) return;
+    constexpr uintptr_t huge = 2 << 20;
+    if (bytes < int64_t(huge)) return;
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + huge - 1) / huge * huge;
     const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) / huge * huge;
     if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
