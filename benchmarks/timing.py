@@ -10,6 +10,7 @@ from .case import Call
 from .quiet import Quiet
 
 SAMPLE = 0.005  # seconds: a shorter call is repeated within one sample
+WARM = 0.05  # seconds of untimed calls before a sample
 EXPENSIVE = 1.0  # seconds: what takes longer is not run untimed before it is timed
 
 
@@ -34,6 +35,19 @@ def repeats(call: Call, seconds: float = 0.0) -> int:
     return number
 
 
+def warm(call: Call) -> None:
+    """Run a call untimed, once or for a while.
+
+    After a pause a core is cold, and memory that another call freed, or that stayed free, may be slow to come back, in
+    a virtual machine above all.
+    """
+    end = time.perf_counter() + WARM
+    while True:
+        call()
+        if time.perf_counter() > end:
+            return
+
+
 def sample(call: Call, number: int) -> float:
     """Seconds per call; what a call returns is released after the clock is read, unless the call is repeated."""
     start = time.perf_counter()
@@ -47,9 +61,7 @@ def sample(call: Call, number: int) -> float:
 def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float = 0.0) -> Pair:
     """Time two calls in turn; the order alternates, so that neither always runs in the other's wake.
 
-    Each runs once untimed before it is timed: memory that another call freed, or that stayed free for a while, may be
-    slow to come back, in a virtual machine above all. ``seconds`` is what one call of the second takes, if that is
-    known: an expensive one is spared.
+    ``seconds`` is what one call of the second takes, if that is known: an expensive one is not warmed up.
     """
     numbers = repeats(first), repeats(second, seconds)
     times: list[tuple[float, float]] = []
@@ -58,7 +70,7 @@ def pair(first: Call, second: Call, rounds: int, quiet: Quiet, *, seconds: float
         elapsed = [0.0, 0.0]
         for which in (1, 0) if turn % 2 else (0, 1):
             if which == 0 or seconds < EXPENSIVE:
-                (first, second)[which]()
+                warm((first, second)[which])
             elapsed[which] = sample((first, second)[which], numbers[which])
         times.append((elapsed[0], elapsed[1]))
     return Pair(
