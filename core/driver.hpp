@@ -14,57 +14,44 @@ public:
     Driver(const fb_problem& p, const fb_gradient* g, const Body<S>& body) : problem_(p, g, body) {}
 
     void run(const fb_threads& threads) {
-        threads.run(problem_.tasks, [](void* self, int64_t task) { static_cast<Driver*>(self)->guarded(task); }, this);
-        if (failed_) throw std::bad_alloc();
+        if (problem_.cut.segmented)
+            Segments<M, S>(problem_).run(threads);
+        else
+            parallel(threads, problem_.tasks, [this](int64_t task) { work(task); });
         problem_.finish(threads);
     }
 
 private:
-    void guarded(int64_t task) {
-        try {
-            work(task);
-        } catch (const std::bad_alloc&) {
-            failed_ = true;
-        }
-        fence();
-    }
-
     void work(int64_t task) {
         const int64_t tiles = problem_.cut.tiles(), begin = tiles * task / problem_.tasks;
         const int64_t end = tiles * (task + 1) / problem_.tasks;
-        if (problem_.cut.segmented) {
-            Segments<M, S> segments(problem_);
-            for (int64_t i = begin; i < end; ++i)
-                problem_.gradient ? segments.backward(i, task) : segments.forward(i, task);
-            return;
-        }
         for (int64_t i = begin; i < end;) {
             const int L = problem_.cut.tile(i).L;
             Walk<M, S> walk(problem_, L, false, most<int64_t>(problem_.given.steps, 1));
             for (; i < end && problem_.cut.tile(i).L == L; ++i)
-                problem_.gradient ? backward(walk, i, task) : forward(walk, i, task);
+                problem_.gradient ? backward(walk, i, task) : forward(walk, i);
         }
     }
 
-    void forward(Walk<M, S>& walk, int64_t tile, int64_t task) {
-        walk.bind(problem_.cut.tile(tile), task);
+    void forward(Walk<M, S>& walk, int64_t tile) {
+        walk.bind(problem_.cut.tile(tile));
         walk.load_state(problem_.given.state_before, walk.state());
         forward_span(walk, 0, problem_.given.steps);
         walk.store_state(problem_.given.state_after, walk.state());
     }
 
     void backward(Walk<M, S>& walk, int64_t tile, int64_t task) {
-        walk.bind(problem_.cut.tile(tile), task);
+        walk.bind(problem_.cut.tile(tile));
+        walk.bind_gradients(task);
         walk.load_state(problem_.given.state_before, walk.state());
         walk.load_state(problem_.gradient->d_state_after, walk.d_state());
         backward_span(problem_, walk, 0, problem_.given.steps);
         walk.flush_held();
         if (problem_.d_before.wanted())
-            problem_.d_before.add_held(problem_.cut.tile(tile), false, walk.lanes(), walk.d_state());
+            problem_.d_before.add_held(problem_.cut.tile(tile), walk.lanes(), walk.d_state());
     }
 
     Problem<M, S> problem_;
-    bool failed_ = false;
 };
 
 }  // namespace FB_NAMESPACE

@@ -73,16 +73,20 @@ struct Window {
     int n, L;
 };
 
-// How the lanes become tiles. Few lanes of a long signal are cut in time instead: one lane at a time, in segments.
+// How the lanes become tiles. Few lanes of a long signal are cut in time instead: one lane at a time, in segments, and
+// very few of them in several shares of time, so that every thread has something to do.
 struct Cut {
-    static constexpr int64_t few_lanes = 32, long_signal = 2048;
+    static constexpr int64_t few_lanes = 32, long_signal = 2048, share_of_time = 32768, most_shares = 16;
     static constexpr int wide = max_lanes, narrow = 16;
 
-    int64_t lanes;
+    int64_t lanes, shares = 1;
     bool segmented;
 
-    Cut(int64_t lanes, int64_t steps, bool can_segment)
-        : lanes(lanes), segmented(can_segment && lanes < few_lanes && steps >= long_signal) {}
+    Cut(int64_t lanes, int64_t steps, bool can_segment, bool can_share)
+        : lanes(lanes), segmented(can_segment && lanes < few_lanes && steps >= long_signal) {
+        if (segmented && can_share && lanes)
+            shares = most<int64_t>(1, least(steps / share_of_time, most_shares / lanes));
+    }
 
     int64_t tiles() const {
         if (segmented || lanes == 1) return lanes;

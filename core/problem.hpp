@@ -25,16 +25,16 @@ struct Problem {
           gradient(g),
           body(b),
           space(p.dims, p.sizes),
-          cut(space.count, p.steps, can_segment(p, b)),
+          cut(space.count, p.steps, can_segment(p, b), can_share(p, b)),
           tasks(task_count(g, b)),
           stream_output(streams(p.output)),
           stream_gradient(streams(of(0))),
           parameters(of(1).data || of(2).data),
-          d_drive(of(0), b.parts, space, 1, tasks, p.steps),
+          d_drive(of(0), b.parts, space, 1, tasks, cut.shares, p.steps),
           d_input{{},
-                  {of(1), b.parts, space, b.columns[1], tasks, p.steps},
-                  {of(2), b.parts, space, b.columns[2], tasks, p.steps}},
-          d_before(g ? g->d_state_before : absent, b.parts, space, b.state_columns, tasks, p.steps) {}
+                  {of(1), b.parts, space, b.columns[1], tasks, cut.shares, p.steps},
+                  {of(2), b.parts, space, b.columns[2], tasks, cut.shares, p.steps}},
+          d_before(g ? g->d_state_before : absent, b.parts, space, b.state_columns, tasks, 1, p.steps) {}
 
     void finish(const fb_threads& threads) {
         d_drive.finish(threads);
@@ -51,6 +51,13 @@ private:
         bool varies = false;
         for (int i = 1; i < b.inputs; ++i) varies |= p.inputs[i].hop != 0;
         return b.states() <= (varies ? states_when_varying : states_when_held);
+    }
+
+    // Shares of time meet where their segments do; a frame of many samples may lie on both sides.
+    static bool can_share(const fb_problem& p, const Body<S>& b) {
+        for (int i = 1; i < b.inputs; ++i)
+            if (p.inputs[i].hop > 1) return false;
+        return true;
     }
 
     // A sum over lanes in memory has one partial sum per task.

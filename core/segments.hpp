@@ -4,9 +4,16 @@
 // every e; F is the same pass, undriven, from the unit states. The true states follow one from the other, and a second
 // pass from them gives the output. Backward is the same in reverse, with the conjugate transpose of F.
 //
+// L segments of the same length are a block, and a lane's blocks are dealt to tasks in shares. Both passes take all
+// blocks at once; between them, a lane's states are linked in order.
+//
 // F amplifies rounding errors when the recurrence is unstable; then, and for what is left at the end of the signal,
 // time is walked through sample by sample.
 #pragma once
+#include <memory>
+#include <mutex>
+#include <vector>
+
 #include "walk.hpp"
 
 namespace FB_NAMESPACE {
@@ -56,170 +63,226 @@ class Segments {
 public:
     explicit Segments(Problem<M, S>& problem)
         : problem_(problem),
-          wide_(problem, L, true, longest),
-          narrow_(problem, 1, false, problem.given.steps),
+          lanes_(problem.cut.lanes),
+          shares_(problem.cut.shares),
+          steps_(problem.given.steps),
+          states_(problem.body.states()),
           parts_(problem.body.parts),
-          states_(problem.body.states()) {
-        for (int i = 1; i < problem.body.inputs; ++i) varying_ |= wide_.varies(i);
+          walked_(size_t(lanes_)) {
+        give(std::make_unique<Wide>(problem, L, true, longest));
+        const Wide& wide = *idle_.back();
+        for (int i = 1; i < problem.body.inputs; ++i) varying_ |= wide.varies(i);
+        size_ = wide.state_size();
+        longest_ = wide.chunk();
+        full_ = steps_ / (longest_ * L);
+        last_ = (steps_ - full_ * longest_ * L) / L;
+        if (last_ < shortest) last_ = 0;
+        blocks_ = full_ + (last_ > 0);
         arena_.lay([&](Arena& a) {
-            a.take(carry_, states_ * parts_);
-            a.take(d_carry_, states_ * parts_);
-            a.take(ends_, wide_.state_size());
-            a.take(factor_, turns() * wide_.state_size());
-            if (problem.gradient) a.take(starts_, blocks() * wide_.state_size());
+            a.take(starts_, lanes_ * blocks_ * size_);
+            a.take(d_starts_, problem.gradient ? lanes_ * blocks_ * size_ : 0);
+            a.take(factors_, lanes_ * (varying_ ? blocks_ : 2) * turns() * size_);
         });
     }
 
-    void forward(int64_t lane, int64_t task) {
-        bind(lane, task);
-        int64_t t = 0;
-        for (Window w; next(t, w);) {
-            wide_.stage(w);
-            if (!states_before(w, wide_.state())) break;
-            wide_.forward(w, false);
-            wide_.store_output(w);
-            t += w.steps * L;
-        }
-        narrow_.copy(narrow_.state(), carry_, states_ * parts_);
-        forward_span(narrow_, t, problem_.given.steps);
-        narrow_.store_state(problem_.given.state_after, narrow_.state());
-    }
-
-    void backward(int64_t lane, int64_t task) {
-        bind(lane, task);
-        const int64_t size = wide_.state_size();
-        int64_t t = 0, block = 0;
-        for (Window w; next(t, w); t += w.steps * L, ++block) {
-            wide_.stage(w);
-            if (!states_before(w, starts_ + block * size)) break;
-        }
-        narrow_.copy(narrow_.state(), carry_, states_ * parts_);
-        narrow_.load_state(problem_.gradient->d_state_after, narrow_.d_state());
-        backward_span(problem_, narrow_, t, problem_.given.steps);
-        narrow_.copy(d_carry_, narrow_.d_state(), states_ * parts_);
-
-        while (block-- > 0) {
-            const Window w = window_of(block, t);
-            wide_.stage(w);
-            if (varying_ || w.steps != factor_steps_) find_factor(w);
-            wide_.copy(wide_.state(), starts_ + block * size, size);
-            if (problem_.parameters) wide_.forward(w, true);
-            wide_.stage_d_output(w);
-            wide_.clear(wide_.d_state(), size);
-            wide_.adjoint(w, false);
-            gradients_after();
-            wide_.adjoint(w, problem_.parameters);
-            wide_.store_gradients(w);
-            t = w.start;
-        }
-        wide_.flush_held();
-        narrow_.flush_held();
-        narrow_.copy(narrow_.d_state(), d_carry_, states_ * parts_);
-        if (problem_.d_before.wanted()) problem_.d_before.add_held(tile_, false, 1, narrow_.d_state());
+    void run(const fb_threads& threads) {
+        parallel(threads, lanes_ * shares_, [this](int64_t i) { find(i / shares_, i % shares_); });
+        parallel(threads, lanes_, [this](int64_t lane) { problem_.gradient ? link_back(lane) : link(lane); });
+        parallel(threads, lanes_ * shares_, [this](int64_t i) { finish(i / shares_, i % shares_); });
     }
 
 private:
-    int64_t blocks() const { return problem_.given.steps / (shortest * L) + 1; }
+    using Wide = Walk<M, S>;
 
-    void bind(int64_t lane, int64_t task) {
-        tile_ = problem_.cut.tile(lane);
-        wide_.bind(tile_, task);
-        narrow_.bind(tile_, task);
-        narrow_.load_state(problem_.given.state_before, narrow_.state());
-        narrow_.copy(carry_, narrow_.state(), states_ * parts_);
-        factor_steps_ = 0;
-    }
-
-    // The next block of L segments, if enough of the signal is left for one.
-    bool next(int64_t t, Window& w) const {
-        const int64_t steps = least((problem_.given.steps - t) / L, wide_.chunk());
-        if (steps < shortest) return false;
-        w = wide_.window(t, steps, steps);
-        return true;
-    }
-
-    // The block that ends at t: all have full length but perhaps the last one.
-    Window window_of(int64_t block, int64_t t) const {
-        const int64_t start = block * wide_.chunk() * L, steps = (t - start) / L;
-        return wide_.window(start, steps, steps);
-    }
-
-    // The states at the start of every segment of a staged block; carry_ goes from the block's start to its end.
-    bool states_before(const Window& w, S* states) {
-        if (varying_ || w.steps != factor_steps_) find_factor(w);
-        if (!tame()) return false;
-        wide_.clear(wide_.state(), wide_.state_size());
-        wide_.forward(w, false);
-        wide_.copy(ends_, wide_.state(), wide_.state_size());
-        if (in_one_vector())
-            chain_vectors<false>(carry_, states);
-        else
-            parts_ == 2 ? chain<Complex<S, 1>>(states) : chain<Real<S, 1>>(states);
-        return true;
-    }
-
-    void gradients_after() {
-        wide_.copy(ends_, wide_.d_state(), wide_.state_size());
-        if (in_one_vector())
-            chain_vectors<true>(d_carry_, wide_.d_state());
-        else
-            parts_ == 2 ? chain_back<Complex<S, 1>>(wide_.d_state()) : chain_back<Real<S, 1>>(wide_.d_state());
-    }
-
-    // What the unit states become. Where coefficients vary, every segment has an F of its own and the unit states take
-    // turns; otherwise one F serves all, and the unit states run side by side.
-    void find_factor(const Window& w) {
-        const int64_t size = wide_.state_size();
-        S* state = wide_.state();
-        for (int64_t turn = 0; turn < turns(); ++turn) {
-            wide_.clear(state, size);
-            if (varying_)
-                for (int l = 0; l < L; ++l) state[turn * wide_.row() + l] = S(1);
-            else
-                for (int64_t j = 0; j < states_; ++j) state[j * wide_.row() + j] = S(1);
-            wide_.forward_undriven(w);
-            wide_.copy(factor_ + turn * size, state, size);
+    // First pass: what segments that start from zero states, or end in zero adjoints, leave to their neighbors.
+    void find(int64_t lane, int64_t share) {
+        std::unique_ptr<Wide> walk = take();
+        walk->bind(problem_.cut.tile(lane));
+        const bool ends = !problem_.gradient || problem_.parameters;
+        for (int64_t block = first(share); block < first(share + 1); ++block) {
+            const Window w = window(*walk, block);
+            walk->stage(w, ends);
+            if (varying_ || block == 0 || block == full_) find_factor(*walk, w, factor_at(lane, block));
+            if (ends) {
+                walk->clear(walk->state(), size_);
+                walk->forward(w, false);
+                walk->copy(at(starts_, lane, block), walk->state(), size_);
+            }
+            if (problem_.gradient) {
+                walk->stage_d_output(w);
+                walk->clear(walk->d_state(), size_);
+                walk->adjoint(w, false);
+                walk->copy(at(d_starts_, lane, block), walk->d_state(), size_);
+            }
         }
-        factor_steps_ = w.steps;
+        give(std::move(walk));
     }
 
+    void link(int64_t lane) {
+        Walk<M, S> walk(problem_, 1, false, steps_);
+        walk.bind(problem_.cut.tile(lane));
+        walk.load_state(problem_.given.state_before, walk.state());
+        link_states(lane, walk.state());
+        forward_span(walk, start(walked_[lane]), steps_);
+        walk.store_state(problem_.given.state_after, walk.state());
+    }
+
+    void link_back(int64_t lane) {
+        Walk<M, S> walk(problem_, 1, false, steps_);
+        walk.bind(problem_.cut.tile(lane));
+        walk.bind_gradients(lane);
+        walk.load_state(problem_.given.state_before, walk.state());
+        link_states(lane, walk.state());
+        walk.load_state(problem_.gradient->d_state_after, walk.d_state());
+        backward_span(problem_, walk, start(walked_[lane]), steps_);
+        walk.flush_held();
+        for (int64_t block = walked_[lane]; block-- > 0;)
+            chain<true>(lane, block, at(d_starts_, lane, block), walk.d_state());
+        if (problem_.d_before.wanted()) problem_.d_before.add_held(problem_.cut.tile(lane), 1, walk.d_state());
+    }
+
+    void link_states(int64_t lane, S* state) {
+        int64_t& block = walked_[lane];
+        for (block = 0; block < blocks_ && tame(factor_at(lane, block)); ++block)
+            if (!problem_.gradient || problem_.parameters) chain<false>(lane, block, at(starts_, lane, block), state);
+    }
+
+    // Second pass: from the true states.
+    void finish(int64_t lane, int64_t share) {
+        std::unique_ptr<Wide> walk = take();
+        walk->bind(problem_.cut.tile(lane));
+        if (problem_.gradient) walk->bind_gradients(lane);
+        for (int64_t block = first(share); block < least(first(share + 1), walked_[lane]); ++block) {
+            const Window w = window(*walk, block);
+            walk->stage(w, !problem_.gradient || problem_.parameters);
+            if (!problem_.gradient) {
+                walk->copy(walk->state(), at(starts_, lane, block), size_);
+                walk->forward(w, false);
+                walk->store_output(w);
+                continue;
+            }
+            if (problem_.parameters) {
+                walk->copy(walk->state(), at(starts_, lane, block), size_);
+                walk->forward(w, true);
+            }
+            walk->stage_d_output(w);
+            walk->copy(walk->d_state(), at(d_starts_, lane, block), size_);
+            walk->adjoint(w, problem_.parameters);
+            walk->store_gradients(w);
+        }
+        if (problem_.gradient) walk->flush_held(share);
+        give(std::move(walk));
+    }
+
+    // Segments have one length, but in the last block.
+    int64_t first(int64_t share) const { return blocks_ * share / shares_; }
+    int64_t length(int64_t block) const { return block < full_ ? longest_ : last_; }
+    int64_t start(int64_t block) const { return (least(block, full_) * longest_ + (block > full_) * last_) * L; }
+    Window window(const Wide& walk, int64_t block) const {
+        return walk.window(start(block), length(block), length(block));
+    }
+
+    S* at(S* states, int64_t lane, int64_t block) const { return states + (lane * blocks_ + block) * size_; }
+
+    // Walks are large; a thread uses one again that another task has done with.
+    std::unique_ptr<Wide> take() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!idle_.empty()) {
+                std::unique_ptr<Wide> walk = std::move(idle_.back());
+                idle_.pop_back();
+                return walk;
+            }
+        }
+        return std::make_unique<Wide>(problem_, L, true, longest);
+    }
+    void give(std::unique_ptr<Wide> walk) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        idle_.push_back(std::move(walk));
+    }
+
+    // Where coefficients vary, every segment has an F of its own, and the unit states take turns; otherwise one F
+    // serves all segments of one length, and the unit states run side by side.
     int64_t turns() const { return varying_ ? states_ : least<int64_t>(states_, 1); }
 
-    bool tame() const {
+    S* factor_at(int64_t lane, int64_t block) const {
+        const int64_t slot = varying_ ? lane * blocks_ + block : lane * 2 + (block == full_);
+        return factors_ + slot * turns() * size_;
+    }
+
+    void find_factor(Wide& walk, const Window& w, S* factor) const {
+        S* state = walk.state();
+        for (int64_t turn = 0; turn < turns(); ++turn) {
+            walk.clear(state, size_);
+            if (varying_)
+                for (int l = 0; l < L; ++l) state[turn * walk.row() + l] = S(1);
+            else
+                for (int64_t j = 0; j < states_; ++j) state[j * walk.row() + j] = S(1);
+            walk.forward_undriven(w);
+            walk.copy(factor + turn * size_, state, size_);
+        }
+    }
+
+    bool tame(const S* factor) const {
         constexpr S limit = 100;  // two digits
-        for (int64_t i = 0; i < turns() * wide_.state_size(); ++i)
-            if (!(factor_[i] < limit && factor_[i] > -limit)) return false;
+        for (int64_t i = 0; i < turns() * size_; ++i)
+            if (!(factor[i] < limit && factor[i] > -limit)) return false;
         return true;
     }
 
-    // A state that a segment outlives leaves no trace in the next one, not even when it is not a number.
-    int64_t remembered() const {
-        const int64_t memory = problem_.body.memory;
-        return memory && factor_steps_ >= memory ? 0 : states_;
-    }
-
-    template <class V>
-    V factor(int64_t to, int64_t from, int l) const {
-        return V::load(factor_ + (varying_ ? from * wide_.state_size() + l : from) + to * wide_.row(), L);
-    }
-
-    bool in_one_vector() const { return parts_ == 1 && !varying_ && states_ <= native<S>; }
-
-    // chain or chain_back where one F serves all segments and a state fits in one vector: a product with F (its
-    // transpose going back) is then a sum of its columns, in two halves that do not wait for each other.
+    // From what segments leave to the states they start from, or going back to the adjoints they end with; carry goes
+    // from one end of the block to the other.
     template <bool back>
-    void chain_vectors(S* carry, S* states) {
+    void chain(int64_t lane, int64_t block, S* states, S* carry) const {
+        const S* factor = factor_at(lane, block);
+        // A state that a segment outlives leaves no trace in the next one, not even when it is not a number.
+        const int64_t memory = problem_.body.memory;
+        const int64_t remembered = memory && length(block) >= memory ? 0 : states_;
+        if (parts_ == 1 && !varying_ && states_ <= native<S>)
+            chain_vectors<back>(factor, remembered, states, carry);
+        else if (parts_ == 1)
+            chain_states<back, Real<S, 1>>(factor, remembered, states, carry);
+        else
+            chain_states<back, Complex<S, 1>>(factor, remembered, states, carry);
+    }
+
+    template <bool back, class V>
+    void chain_states(const S* factor, int64_t remembered, S* states, S* carry) const {
+        S next[max_lanes * 2];
+        const int64_t row = L * parts_;
+        const auto f = [&](int64_t to, int64_t from, int l) {
+            return V::load(factor + (varying_ ? from * size_ + l : from) + to * row, L);
+        };
+        for (int n = 0; n < L; ++n) {
+            const int l = back ? L - 1 - n : n;
+            for (int64_t i = 0; i < states_; ++i) {
+                V sum = V::load(states + i * row + l, L);
+                for (int64_t j = 0; j < remembered; ++j)
+                    sum = sum + (back ? conj(f(j, i, l)) : f(i, j, l)) * V::load(carry + j * parts_, 1);
+                sum.store(next + i * parts_, 1);
+            }
+            for (int64_t i = 0; i < states_; ++i) {
+                V::load(carry + i * parts_, 1).store(states + i * row + l, L);
+                V::load(next + i * parts_, 1).store(carry + i * parts_, 1);
+            }
+        }
+    }
+
+    // The same where one F serves all segments and a state fits in one vector: a product with F (its transpose going
+    // back) is then a sum of its columns, in two halves that do not wait for each other.
+    template <bool back>
+    void chain_vectors(const S* factor, int64_t remembered, S* states, S* carry) const {
         constexpr int W = native<S>;
         alignas(64) S column[W][W] = {}, end[L][W] = {}, now[L + 1][W] = {};
         for (int64_t j = 0; j < states_; ++j) {
-            for (int64_t i = 0; i < states_; ++i) column[j][i] = factor_[back ? j * L + i : i * L + j];
-            for (int l = 0; l < L; ++l) end[l][j] = ends_[j * L + l];
+            for (int64_t i = 0; i < states_; ++i) column[j][i] = factor[back ? j * L + i : i * L + j];
+            for (int l = 0; l < L; ++l) end[l][j] = states[j * L + l];
             now[0][j] = carry[j];
         }
         for (int n = 0; n < L; ++n) {
             auto even = read<S, S, W>(end[back ? L - 1 - n : n]);
             decltype(even) odd = {};
-            for (int64_t j = 0; j < remembered(); j += 2) {
+            for (int64_t j = 0; j < least<int64_t>(remembered, W); j += 2) {
                 even += read<S, S, W>(column[j]) * now[n][j];
                 if (j + 1 < W) odd += read<S, S, W>(column[j + 1]) * now[n][j + 1];
             }
@@ -232,42 +295,16 @@ private:
         }
     }
 
-    template <class V>
-    void chain(S* states) {
-        for (int l = 0; l < L; ++l) {
-            for (int64_t i = 0; i < states_; ++i)
-                V::load(carry_ + i * parts_, 1).store(states + i * wide_.row() + l, L);
-            for (int64_t i = 0; i < states_; ++i) {
-                V after = V::load(ends_ + i * wide_.row() + l, L);
-                for (int64_t j = 0; j < remembered(); ++j)
-                    after = after + factor<V>(i, j, l) * V::load(states + j * wide_.row() + l, L);
-                after.store(carry_ + i * parts_, 1);
-            }
-        }
-    }
-
-    template <class V>
-    void chain_back(S* d_states) {
-        for (int l = L; l-- > 0;) {
-            for (int64_t i = 0; i < states_; ++i)
-                V::load(d_carry_ + i * parts_, 1).store(d_states + i * wide_.row() + l, L);
-            for (int64_t i = 0; i < states_; ++i) {
-                V before = V::load(ends_ + i * wide_.row() + l, L);
-                for (int64_t j = 0; j < remembered(); ++j)
-                    before = before + conj(factor<V>(j, i, l)) * V::load(d_states + j * wide_.row() + l, L);
-                before.store(d_carry_ + i * parts_, 1);
-            }
-        }
-    }
-
     Problem<M, S>& problem_;
-    Walk<M, S> wide_, narrow_;
-    int parts_;
-    int64_t states_, factor_steps_ = 0;
+    const int64_t lanes_, shares_, steps_, states_;
+    const int parts_;
+    std::vector<int64_t> walked_;  // blocks of a lane that are tame: the rest is walked through
+    int64_t size_, longest_, last_, full_, blocks_;
     bool varying_ = false;
-    Tile tile_ = {};
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Wide>> idle_;
     Arena arena_;
-    S *carry_, *d_carry_, *ends_, *factor_, *starts_;
+    S *starts_, *d_starts_, *factors_;
 };
 
 }  // namespace FB_NAMESPACE

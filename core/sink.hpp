@@ -5,6 +5,7 @@
 // on the problem alone.
 #pragma once
 #include "memory.hpp"
+#include "parallel.hpp"
 #include "source.hpp"
 
 namespace FB_NAMESPACE {
@@ -40,13 +41,13 @@ template <class M, class S>
 class Sink {
 public:
     Sink() = default;
-    Sink(const fb_value& v, int parts, const Space& space, int64_t width, int64_t tasks, int64_t steps)
-        : v_(&v), parts_(parts), space_(&space), width_(width), tasks_(tasks) {
+    Sink(const fb_value& v, int parts, const Space& space, int64_t width, int64_t tasks, int64_t shares, int64_t steps)
+        : v_(&v), parts_(parts), space_(&space), width_(width), tasks_(tasks), shares_(shares) {
         if (!wanted()) return;
         places_ = space.distinct(v.lane_strides);
         shared_ = places_ < space.count;
         if (v.hop == 0)
-            held_ = Zeros<S>(space.count * items());
+            held_ = Zeros<S>(space.count * shares * items());
         else if (shared_)
             partial_ = Zeros<Zeros<S>*>(tasks * places_);
         else if (v.hop > 1 || v.frames != steps || !space.count)
@@ -65,15 +66,16 @@ public:
     }
     int64_t items() const { return v_->rows * width_ * parts_; }
 
-    // Held values: adds the rows (rows, width, parts, L) of a tile; lanes that are segments are summed.
-    void add_held(const Tile& tile, bool segments, int L, const S* rows) {
-        for (int64_t i = 0; i < items(); ++i) {
-            if (segments) {
-                sum_lanes(rows + i * L, L, L, 1, &held_[tile.first * items() + i]);
-                continue;
-            }
-            for (int l = 0; l < tile.n; ++l) held_[(tile.first + l) * items() + i] += rows[i * L + l];
-        }
+    // Held values: adds the rows (rows, width, parts, L) of a tile.
+    void add_held(const Tile& tile, int L, const S* rows) {
+        for (int64_t i = 0; i < items(); ++i)
+            for (int l = 0; l < tile.n; ++l) held_[(tile.first + l) * shares_ * items() + i] += rows[i * L + l];
+    }
+
+    // The same of a share of one lane's time, whose L rows are segments: they are summed.
+    void add_held_segments(int64_t lane, int64_t share, int L, const S* rows) {
+        for (int64_t i = 0; i < items(); ++i)
+            sum_lanes(rows + i * L, L, L, 1, &held_[(lane * shares_ + share) * items() + i]);
     }
 
     // Binds the sink to the lanes of a tile.
@@ -150,7 +152,7 @@ public:
         if (!wanted()) return;
         if (v_->hop == 0) return finish_held();
         if (!shared_) return;
-        threads.run(places_, [](void* self, int64_t place) { static_cast<Sink*>(self)->finish_place(place); }, this);
+        parallel(threads, places_, [this](int64_t place) { finish_place(place); });
     }
 
 private:
@@ -176,7 +178,8 @@ private:
         Zeros<double> sum(places_ * items());  // there may be very many lanes
         for (int64_t lane = 0; lane < space_->count; ++lane) {
             double* total = &sum[space_->place(v_->lane_strides, lane) * items()];
-            for (int64_t i = 0; i < items(); ++i) total[i] += double(held_[lane * items() + i]);
+            for (int64_t i = 0; i < shares_ * items(); ++i)
+                total[i % items()] += double(held_[lane * shares_ * items() + i]);
         }
         for (int64_t place = 0; place < places_; ++place)
             for_items(space_->offset_of_place(v_->lane_strides, place), [&](M& x, int64_t i) {
@@ -204,7 +207,7 @@ private:
     const fb_value* v_ = nullptr;
     int parts_ = 1;
     const Space* space_ = nullptr;
-    int64_t width_ = 1, tasks_ = 0, places_ = 0;
+    int64_t width_ = 1, tasks_ = 0, shares_ = 1, places_ = 0;
     bool shared_ = false;
     Zeros<S> held_;
     Zeros<Zeros<S>*> partial_;

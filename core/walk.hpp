@@ -34,7 +34,7 @@ public:
         return {start, steps, apart, apart ? L_ : tile_.n, L_};
     }
 
-    void bind(const Tile& tile, int64_t task) {
+    void bind(const Tile& tile) {
         const fb_problem& p = problem_.given;
         tile_ = tile;
         drive_ = Source<M, S>(p.inputs[0], body_.parts, problem_.space, tile);
@@ -43,12 +43,16 @@ public:
             source_[i] = Source<S, S>(p.inputs[i], body_.parts, problem_.space, tile, segments_ ? L_ : 0);
             if (pace_[i] == Pace::held) source_[i].frame(0, body_.columns[i], L_, input_[i]);
         }
-        if (!problem_.gradient) return;
-        d_output_from_ = Source<M, S>(problem_.gradient->d_output, body_.parts, problem_.space, tile);
-        if (problem_.d_drive.wanted()) problem_.d_drive.bind(task, tile, d_drive_to_);
+        if (problem_.gradient)
+            d_output_from_ = Source<M, S>(problem_.gradient->d_output, body_.parts, problem_.space, tile);
+    }
+
+    // After bind(): where the gradients go; those of broadcast signals to the rows of a task.
+    void bind_gradients(int64_t task) {
+        if (problem_.d_drive.wanted()) problem_.d_drive.bind(task, tile_, d_drive_to_);
         for (int i = 1; i < body_.inputs; ++i) {
             if (problem_.d_input[i].wanted() && pace_[i] != Pace::held)
-                problem_.d_input[i].bind(task, tile, d_input_to_[i]);
+                problem_.d_input[i].bind(task, tile_, d_input_to_[i]);
             if (!varies(i)) clear(d_input_[i], body_.count(i) * row());
         }
     }
@@ -132,11 +136,15 @@ public:
         }
     }
 
-    // Once per tile: the gradients of what is held for all time.
-    void flush_held() {
-        for (int i = 1; i < body_.inputs; ++i)
-            if (problem_.d_input[i].wanted() && pace_[i] == Pace::held)
-                problem_.d_input[i].add_held(tile_, segments_, L_, d_input_[i]);
+    // Once per tile, or per share of a lane's time: the gradients of what is held for all time.
+    void flush_held(int64_t share = 0) {
+        for (int i = 1; i < body_.inputs; ++i) {
+            if (!problem_.d_input[i].wanted() || pace_[i] != Pace::held) continue;
+            if (segments_)
+                problem_.d_input[i].add_held_segments(tile_.first, share, L_, d_input_[i]);
+            else
+                problem_.d_input[i].add_held(tile_, L_, d_input_[i]);
+        }
     }
 
     void load_state(const fb_value& v, S* rows) const {

@@ -248,6 +248,28 @@ def test_a_very_long_signal_against_scipys_adjoint():
         near(grad, truth, gradient_bound(torch.float64, [(b, a)], steps, truth))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize("hop", [None, 1, 200])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_time_shared_out_among_tasks_as_lanes_are(lanes, hop, dtype):
+    """A few very long lanes are cut in time; the same lanes among many others are not."""
+    steps, many = 65_536 + 777, 40
+    frames = () if hop is None else (-(-steps // hop),)
+    b, a = cases.numerator(frames, 3, dtype), cases.denominator(frames, 3, dtype, radius=0.6)
+    inputs = [b, a, torch.randn(many, steps, dtype=dtype), torch.randn(many, 2, dtype=dtype)]
+    weights = torch.randn(steps, dtype=dtype), torch.randn(2, dtype=dtype)
+
+    def run(among: int) -> list[torch.Tensor]:
+        leaves = [t.clone().requires_grad_() for t in inputs]
+        b, a, x, zi = leaves
+        y, zf = fb.lfilter(b, a, x[:among], zi=zi[:among], hop=hop)
+        loss = (y * weights[0])[:lanes].sum() + (zf * weights[1])[:lanes].sum()
+        return [y[:lanes], zf[:lanes], *torch.autograd.grad(loss.real, leaves)]
+
+    for few, true in zip(run(lanes), run(many), strict=True):
+        torch.testing.assert_close(few, true, rtol=1e-9, atol=1e-9 * true.abs().max().item())
+
+
 def reference_free_filter(b: torch.Tensor, a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     from scipy import signal
 

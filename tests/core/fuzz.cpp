@@ -137,7 +137,7 @@ Problem random_problem() {
     }
     if (draw(0, 7) == 0) {  // a long signal of few lanes is cut in time
         p.lanes.assign(size_t(draw(0, 2)), draw(1, 2));
-        p.steps = draw(2048, 3000);
+        p.steps = draw(0, 9) ? draw(2048, 3000) : draw(65536, 70000);  // and a very long one shared out
     }
 
     int64_t hop = coin() ? 0 : lengths[draw(1, 13)];
