@@ -1,53 +1,14 @@
 // The operators for torch: they turn tensors into fb_values, allocate what comes out, and call the core once.
 //
 // Built against torch's stable ABI (2.10): one library serves every later torch, and no Python symbol is in it.
-#include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-
 #include <algorithm>
 #include <deque>
 #include <optional>
 #include <tuple>
-#include <vector>
 
-#include "feedbackward.h"
+#include "tensors.hpp"
 
 namespace {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
-using Sizes = std::vector<int64_t>;
-
-fb_dtype dtype_of(const Tensor& tensor) {
-    switch (tensor.scalar_type()) {
-        case ScalarType::Float:
-            return FB_FLOAT32;
-        case ScalarType::Double:
-            return FB_FLOAT64;
-        case ScalarType::ComplexFloat:
-            return FB_COMPLEX64;
-        case ScalarType::ComplexDouble:
-            return FB_COMPLEX128;
-        default:
-            STD_TORCH_CHECK(false, "feedbackward: tensors are float32, float64, complex64 or complex128");
-    }
-}
-
-void run_on_torch_threads(int64_t count, void (*task)(void*, int64_t), void* argument) {
-    if (count == 1) return task(argument, 0);
-    torch::stable::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) task(argument, i);
-    });
-}
-constexpr fb_threads torch_threads = {run_on_torch_threads};
-
-Tensor allocate(const Tensor& like, const Sizes& sizes) {
-    Tensor tensor = torch::stable::new_empty(like, sizes);
-    fb_prepare(tensor.mutable_data_ptr(), tensor.numel() * int64_t(tensor.element_size()));
-    return tensor;
-}
 
 Tensor nothing(const Tensor& like) { return torch::stable::new_empty(like, Sizes{0}); }
 
@@ -112,11 +73,11 @@ public:
 
     void forward() {
         prepare();
-        check(fb_forward(&problem_, &torch_threads));
+        check_code(fb_forward(&problem_, &torch_threads));
     }
     void backward(fb_gradient& gradient) {
         prepare();
-        check(fb_backward(&problem_, &gradient, &torch_threads));
+        check_code(fb_backward(&problem_, &gradient, &torch_threads));
     }
 
     fb_problem& problem() { return problem_; }
@@ -130,7 +91,7 @@ private:
     }
 
     fb_value base(const Tensor& tensor, fb_dtype dtype) const {
-        STD_TORCH_CHECK(tensor.is_cpu(), "feedbackward: this version computes on CPU; move the tensors with .cpu()");
+        check_cpu(tensor);
         STD_TORCH_CHECK(dtype_of(tensor) == dtype, "feedbackward: dtypes differ where they must agree");
         fb_value v = {};
         v.data = const_cast<void*>(tensor.const_data_ptr());
@@ -183,9 +144,8 @@ private:
     void prepare() {
         problem_.dims = int32_t(lanes_.size());
         problem_.sizes = lanes_.data();
-        STD_TORCH_CHECK(fb_isa(), "feedbackward: FEEDBACKWARD_ISA names an instruction set that this processor lacks");
+        check_instruction_set();
     }
-    static void check(int code) { STD_TORCH_CHECK(code == 0, "feedbackward: out of memory"); }
 
     int64_t dim_;
     fb_dtype signal_;

@@ -63,6 +63,77 @@ typedef struct {
 FB_EXPORT int fb_forward(const fb_problem* problem, const fb_threads* threads);
 FB_EXPORT int fb_backward(const fb_problem* problem, const fb_gradient* gradient, const fb_threads* threads);
 
+/* A recurrence given as a program: one time step as a list of instructions over slots, run by an interpreter over all
+ * lanes and all time. float32 or float64, one dtype for everything. A value of a slot has `rows` channels per lane:
+ * the columns of its fb_value.
+ *
+ * words: [slots, codes, table words], slots x [kind, index, rows, extra], codes x [op, rows, dst, a, b, c, broadcast,
+ * extra], table. Slot kinds:
+ *     0 temp      scratch of one step
+ *     1 constant  one row, the same everywhere; extra: the bits of the double
+ *     2 held      held[index]
+ *     3 sequence  sequences[index], read
+ *     4 output    outputs[index], written
+ *     5 state     before[index] -> after[index]: before the step when the step begins, after it when it ends
+ *     6 record    as temp, and kept for the adjoint
+ *     7 view      rows of slot `index` from row `extra` on; only copy and gather write to views
+ *     8 forward   in an adjoint: slot `index` of the forward program, which is held, constant, a sequence, a record,
+ *                 a state (meaning the state before the step), or a view of one of these
+ * Bit 0, 1, 2 of broadcast: operand a, b, c is one row that serves all rows. fb_operations() names the operations in
+ * the order of their codes; core/program/operations.hpp defines them. */
+typedef struct {
+    const int64_t* words;
+    int64_t count;
+} fb_program;
+
+typedef struct {
+    const fb_value* data;
+    int64_t count;
+} fb_values;
+
+/* A program and what it is applied to. Step t reads and writes frame t of sequences and outputs; frame_stride may be
+ * negative, or 0 in what is read. The adjoint of a program goes from the last step to the first, over the same t. */
+typedef struct {
+    fb_program program;
+    fb_values held;      /* (lanes, rows): constant in time */
+    fb_values matrices;  /* (rows, columns): weights of coupled instructions, shared by all lanes */
+    fb_values sequences; /* (steps, lanes, rows), read; data NULL: zero */
+    fb_values outputs;   /* (steps, lanes, rows), written; data NULL: not wanted */
+    fb_values before;    /* (lanes, rows), data NULL: zero */
+    fb_values after;     /* (lanes, rows), data NULL: not wanted; as many as before */
+} fb_pass;
+
+/* checkpoint: how often forward keeps the state for backward. 0: the core chooses; k > 0: every k steps; -1: it keeps
+ * all records of every step, and backward does not replay. saved: fb_scan_saved() bytes, private to the core; NULL:
+ * forward keeps nothing, backward first runs forward. */
+typedef struct {
+    fb_dtype dtype;
+    int32_t dims;
+    const int64_t* sizes; /* (dims,): the lanes */
+    int64_t steps, checkpoint;
+    void* saved;
+} fb_scan;
+
+/* 0; 1 when memory ran out; 2 when what was given is malformed, and fb_error() says how (to the same thread).
+ * fb_scan_saved: bytes, or -1 for malformed. fb_slot_rows: the rows of the first slot of that kind and index, or -1. */
+FB_EXPORT int64_t fb_scan_saved(const fb_scan* scan, const fb_pass* forward);
+FB_EXPORT int fb_scan_forward(const fb_scan* scan, const fb_pass* forward, const fb_threads* threads);
+FB_EXPORT int fb_scan_backward(const fb_scan* scan, const fb_pass* forward, const fb_pass* adjoint,
+                               const fb_threads* threads);
+FB_EXPORT int64_t fb_slot_rows(const fb_program* program, int64_t kind, int64_t index);
+FB_EXPORT const char* fb_operations(void);
+FB_EXPORT const char* fb_error(void);
+
+/* w(d, i) = sum over n of d_y(n, i) a(n, i + d - lower), terms outside 0 .. columns - 1 being zero: the gradient of a
+ * banded matrix. d_y, a: (rows, columns), w: (lower + upper + 1, columns), contiguous. */
+typedef struct {
+    fb_dtype dtype;
+    int64_t rows, columns, lower, upper;
+    const void *d_y, *a;
+    void* w;
+} fb_band;
+FB_EXPORT int fb_band_outer(const fb_band* band, const fb_threads* threads);
+
 /* The instruction set in use: "avx512", "avx2" or "baseline"; NULL when FEEDBACKWARD_ISA names one that is unknown or
  * that this processor lacks. */
 FB_EXPORT const char* fb_isa(void);

@@ -30,13 +30,13 @@ FB_INLINE void write(M* p, typename vector_of<S, W>::type v) {
     std::memcpy(p, &w, sizeof w);
 }
 
-// rows[t * L + l] = lane[l][t]: lanes that are contiguous in time, transposed block by block. What lies `ahead` of
-// every block, where the next chunk will be read, is asked for already: no hardware follows so many short rows.
-template <class M, class S>
-void load_contiguous(const M* const* lane, int n, int L, int64_t steps, int64_t ahead, S* rows) {
-    constexpr int W = native<S>;
+// rows[t * pitch + l] = lane[l][t]: lanes that are contiguous in time, transposed block by block. What lies `ahead` of
+// every block, where the next chunk will be read, is asked for already: no hardware follows so many short rows. L is 1
+// or a multiple of W.
+template <class M, class S, int W = native<S>>
+void load_contiguous(const M* const* lane, int n, int L, int64_t steps, int64_t ahead, int64_t pitch, S* rows) {
     if (L == 1) {
-        for (int64_t t = 0; t < steps; ++t) rows[t] = S(lane[0][t]);
+        for (int64_t t = 0; t < steps; ++t) rows[t * pitch] = S(lane[0][t]);
         return;
     }
     for (int l = 0; l < L; l += W) {
@@ -51,23 +51,22 @@ void load_contiguous(const M* const* lane, int n, int L, int64_t steps, int64_t 
                 }
             transpose<S, W>(block);
 #pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) std::memcpy(rows + (t + i) * L + l, &block[i], sizeof block[i]);
+            for (int i = 0; i < W; ++i) std::memcpy(rows + (t + i) * pitch + l, &block[i], sizeof block[i]);
         }
         for (; t < steps; ++t)
-            for (int i = 0; i < W; ++i) rows[t * L + l + i] = l + i < n ? S(lane[l + i][t]) : S(0);
+            for (int i = 0; i < W; ++i) rows[t * pitch + l + i] = l + i < n ? S(lane[l + i][t]) : S(0);
     }
 }
 
-template <Write mode, class M, class S>
-void store_contiguous(M* const* lane, int n, int L, int64_t steps, const S* rows) {
-    constexpr int W = native<S>;
+template <Write mode, class M, class S, int W = native<S>>
+void store_contiguous(M* const* lane, int n, int L, int64_t steps, int64_t pitch, const S* rows) {
     for (int l = 0; l < n; l += W) {
         const int valid = least(W, n - l);
         int64_t t = 0;
         for (; L >= W && t + W <= steps; t += W) {
             typename vector_of<S, W>::type block[W];
 #pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) std::memcpy(&block[i], rows + (t + i) * L + l, sizeof block[i]);
+            for (int i = 0; i < W; ++i) std::memcpy(&block[i], rows + (t + i) * pitch + l, sizeof block[i]);
             transpose<S, W>(block);
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i)
@@ -76,7 +75,7 @@ void store_contiguous(M* const* lane, int n, int L, int64_t steps, const S* rows
         for (; t < steps; ++t)
             for (int i = 0; i < valid; ++i) {
                 M& target = lane[l + i][t];
-                target = mode == Write::added ? target + M(rows[t * L + l + i]) : M(rows[t * L + l + i]);
+                target = mode == Write::added ? target + M(rows[t * pitch + l + i]) : M(rows[t * pitch + l + i]);
             }
     }
 }

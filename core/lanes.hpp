@@ -19,13 +19,15 @@ struct Space {
 
     // offsets[l] of lanes first .. first + n - 1 under the given strides.
     void offsets(const int64_t* strides, int64_t first, int n, int64_t* offsets) const {
-        for (int l = 0; l < n; ++l) {
+        for (int l = 0; l < n;) {
             int64_t rest = first + l, offset = 0;
-            for (int d = dims; d-- > 0;) {
+            for (int d = dims - 1; d >= 0; --d) {
                 offset += rest % sizes[d] * strides[d];
                 rest /= sizes[d];
             }
-            offsets[l] = offset;
+            const int64_t step = dims ? strides[dims - 1] : 0;
+            const int64_t row = dims ? sizes[dims - 1] - (first + l) % sizes[dims - 1] : 1;
+            for (int64_t i = 0; i < row && l < n; ++i) offsets[l++] = offset + i * step;
         }
     }
 

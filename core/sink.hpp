@@ -26,7 +26,7 @@ void store_samples(const Target<T>& to, int parts, const Window& w, int64_t rows
     for (int l = 0; l < w.n; ++l) lane[l] = to.lane[w.apart ? 0 : l] + (w.start + l * w.apart) * to.frame_stride;
     const bool packed = to.frame_stride == items && (columns == 1 || to.column_stride == parts) &&
                         (rows == 1 || to.row_stride == columns * parts) && columns == width;
-    if (packed) return store_contiguous<mode>(lane, w.n, w.L, w.steps * items, block);
+    if (packed) return store_contiguous<mode>(lane, w.n, w.L, w.steps * items, w.L, block);
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t c = 0; c < columns; ++c)
             for (int p = 0; p < parts; ++p) {

@@ -81,7 +81,7 @@ struct Source {
                             (rows == 1 || row_stride == columns * parts) && columns == width;
         const int64_t length = w.steps * items;
         if (packed && (w.apart || !same))
-            return load_contiguous(lane, w.n, w.L, length, reverse ? -length : length, target);
+            return load_contiguous(lane, w.n, w.L, length, reverse ? -length : length, w.L, target);
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t c = 0; c < width; ++c)
                 for (int p = 0; p < parts; ++p, target += w.L) {

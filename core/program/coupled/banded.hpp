@@ -1,0 +1,90 @@
+// y[i] = sum over d of m[d, i] a[i + d - lower],   d = 0 .. diagonals - 1, terms outside a skipped
+//
+// m is packed as panels of rows i with columns d (panel.hpp). Adjoint: da is the same with lower and upper exchanged
+// and the diagonals shifted; dm is a sum over time, taken after the loop (band.hpp).
+#pragma once
+#include "panel.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+int64_t banded_scalars(int64_t rows, int64_t diagonals) {
+    return panels<S>(rows) * native<S> * diagonals;
+}
+
+template <class S>
+void pack_banded(const fb_value& m, int64_t lower, S* to) {
+    const S* from = static_cast<const S*>(m.data);
+    const auto element = [&](int64_t i, int64_t d) {
+        const int64_t j = i + d - lower;
+        return j < 0 || j >= m.columns ? S(0) : from[d * m.row_stride + i * m.column_stride];
+    };
+    pack_panels(m.columns, m.rows, element, to);
+}
+
+// One lane: registers hold rows. a is copied between zeros, so that every term can be read.
+template <class S>
+void banded_rows(const Step<S>& s, const S* a, S* padded, S* y) {
+    constexpr int W = native<S>;
+    using V = typename vector_of<S, W>::type;
+    const int64_t D = s.diagonals, lower = s.number, size = s.rows + D + W;
+    for (int64_t i = 0; i < lower; ++i) padded[i] = S(0);
+    std::memcpy(padded + lower, a, size_t(s.rows) * sizeof(S));
+    for (int64_t i = lower + s.rows; i < size; ++i) padded[i] = S(0);
+    const S* m = s.matrix;
+    for (int64_t i = 0; i < s.rows; i += W) {
+        V sum = {};
+        for (int64_t d = 0; d < D; ++d, m += W) sum += load<S, W>(m) * load<S, W>(padded + i + d);
+        store(y + i, sum);
+    }
+}
+
+// Lanes in registers of width U; R rows at a time, all of whose terms in [begin, end) exist.
+template <class S, int U, int R>
+FB_INLINE void band_of_rows(const S* m, int64_t begin, int64_t end, const S* a, int L, S* y) {
+    constexpr int W = native<S>;
+    using V = typename vector_of<S, U>::type;
+    V sum[R] = {};
+    for (int64_t d = begin; d < end; ++d)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) sum[r] += m[d * W + r] * load<S, U>(a + (d + r) * L);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) store(y + r * L, sum[r]);
+}
+
+template <class S, int U>
+void banded_lanes(const Step<S>& s, const S* a, S* y) {
+    constexpr int W = native<S>, R = least(W, 8);
+    const int64_t D = s.diagonals, lower = s.number;
+    const auto first = [&](int64_t i) { return most<int64_t>(0, lower - i); };
+    const auto last = [&](int64_t i) { return least(D, s.rows - i + lower); };
+    for (int64_t i = 0; i < s.rows;) {
+        const S* m = s.matrix + i / W * D * W + i % W;
+        const S* from = a + (i - lower) * s.L;
+        const bool whole = i % R == 0 && i + R <= s.rows && first(i) == 0 && last(i + R - 1) == D;
+        for (int l = 0; l < s.L; l += U) {
+            if (whole)
+                band_of_rows<S, U, R>(m, 0, D, from + l, s.L, y + i * s.L + l);
+            else
+                band_of_rows<S, U, 1>(m, first(i), last(i), from + l, s.L, y + i * s.L + l);
+        }
+        i += whole ? R : 1;
+    }
+}
+
+template <class S>
+void banded(const Step<S>& s, S* const* base) {
+    constexpr int W = native<S>;
+    const S* a = s.template from<0>(base);
+    S* y = s.to(base);
+    if (s.L == 1) return banded_rows(s, a, base[s.scratch.base] + s.scratch.offset, y);
+    if (s.L % W == 0) return banded_lanes<S, W>(s, a, y);
+    banded_lanes<S, least(W, 8)>(s, a, y);
+}
+
+template <class S>
+int64_t scratch_scalars(const Step<S>& s) {
+    return Op(s.op) == Op::banded && s.L == 1 ? s.rows + s.diagonals + native<S> : 0;
+}
+
+}  // namespace FB_NAMESPACE

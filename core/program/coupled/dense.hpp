@@ -1,0 +1,26 @@
+// y[i] = sum over j of m[i, j] a[j]
+//
+// Adjoint: da = m^T dy, the same with the transposed matrix; dm = sum over time of dy a^T, one product after the loop.
+#pragma once
+#include "panel.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+int64_t dense_scalars(int64_t rows, int64_t columns) {
+    return panels<S>(rows) * native<S> * columns;
+}
+
+template <class S>
+void pack_dense(const fb_value& m, S* to) {
+    const S* from = static_cast<const S*>(m.data);
+    pack_panels(
+        m.rows, m.columns, [&](int64_t i, int64_t j) { return from[i * m.row_stride + j * m.column_stride]; }, to);
+}
+
+template <class S>
+void dense(const Step<S>& s, S* const* base) {
+    multiply(s.matrix, s.rows, s.source, s.template from<0>(base), s.L, s.to(base));
+}
+
+}  // namespace FB_NAMESPACE

@@ -1,0 +1,57 @@
+// What all tiles of one width share: both programs bound to their places, and how time is cut.
+//
+// Forward goes through time in chunks whose frames fit in cache. Backward goes through the same time in reverse, an
+// interval at a time, each replayed from its checkpoint; the interval is a function of the forward program alone, so
+// that forward can leave checkpoints before anybody knows the adjoint.
+#pragma once
+#include "machine.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+struct Plan {
+    int L = 1;
+    bool keep_all = false;
+    int64_t steps = 0, chunk = 1, interval = 1;
+    Machine<S> forward, adjoint;
+
+    Plan() = default;
+    Plan(const fb_scan& scan, const Program& program, const Program* adjoint_program, const Packs<S>& packs,
+         const Packs<S>& adjoint_packs, int L)
+        : L(L), keep_all(scan.checkpoint == -1 && scan.saved), steps(most<int64_t>(scan.steps, 1)) {
+        const bool backward = adjoint_program;
+        const Role role = backward ? Role{false, true, true, keep_all ? nullptr : adjoint_program}
+                                   : Role{true, keep_all, keep_all, nullptr};
+        forward = Machine<S>(Slots<S>(program, L, role, nullptr), packs);
+        interval = scan.checkpoint > 0 ? scan.checkpoint : natural_interval(program, L);
+        interval = least(interval, steps);
+        chunk = least(steps, in_cache(forward.slots.per_step()));
+        if (!backward) return;
+        adjoint =
+            Machine<S>(Slots<S>(*adjoint_program, L, {true, false, false, nullptr}, &forward.slots), adjoint_packs);
+        chunk = keep_all ? least(steps, in_cache(forward.slots.per_step() + adjoint.slots.per_step())) : interval;
+    }
+
+    // Scalars that forward leaves in `saved` for a tile.
+    int64_t saved() const {
+        const int64_t count = keep_all ? steps * forward.slots.size[kept] : checkpoints() * forward.slots.states;
+        return count + native<S>;
+    }
+    int64_t checkpoints() const { return (steps + interval - 1) / interval; }
+
+private:
+    static int64_t in_cache(int64_t per_step) {
+        constexpr int64_t cache = 256 * 1024, shortest = 16, longest = 1024;
+        return most(shortest, least(longest, cache / (most<int64_t>(per_step, 1) * int64_t(sizeof(S)))));
+    }
+    static int64_t natural_interval(const Program& p, int L) {
+        int64_t rows = 0;
+        for (int64_t i = 0; i < p.slots; ++i) {
+            const Kind k = p.slot[i].kind;
+            if (k == Kind::sequence || k == Kind::record || k == Kind::state) rows += p.slot[i].rows;
+        }
+        return in_cache(2 * rows * L);
+    }
+};
+
+}  // namespace FB_NAMESPACE

@@ -1,0 +1,80 @@
+// A program over all lanes and all time, forward or backward.
+#pragma once
+#include "../parallel.hpp"
+#include "task.hpp"
+#include "tiling.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+class Scan {
+public:
+    Scan(const fb_scan& scan, const fb_pass& forward, const fb_pass* adjoint)
+        : scan_(scan),
+          forward_(forward),
+          adjoint_(adjoint),
+          program_(forward.program),
+          space_(scan.dims, scan.sizes),
+          tiling_(space_.count, program_, sizeof(S)) {
+        if (adjoint) adjoint_program_ = Program(adjoint->program);
+    }
+
+    int64_t saved_bytes() {
+        int64_t scalars = 0;
+        for (int shape = 0; shape < 2; ++shape) {
+            const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
+            if (tiles) scalars += tiles * saved_scalars(tiling_.width(shape));
+        }
+        return scalars * int64_t(sizeof(S));
+    }
+
+    void run(const fb_threads& threads) {
+        constexpr int64_t most_tasks = 256;
+        const int64_t tiles = tiling_.tiles(), tasks = least(tiles, most_tasks);
+        if (!tiles) return;
+        const Packs<S> packs(forward_), adjoint_packs = adjoint_ ? Packs<S>(*adjoint_) : Packs<S>();
+        for (int shape = 0; shape < 2; ++shape)
+            if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
+                plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
+                                       tiling_.width(shape));
+        parallel(threads, tasks, [&](int64_t i) { work(tiles * i / tasks, tiles * (i + 1) / tasks); });
+    }
+
+private:
+    void work(int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end;) {
+            const int shape = tiling_.shape(i);
+            Task<S> task(scan_, forward_, adjoint_, plan_[shape], space_);
+            for (; i < end && tiling_.shape(i) == shape; ++i)
+                adjoint_ ? task.backward(tiling_.tile(i), saved(i)) : task.forward(tiling_.tile(i), saved(i));
+        }
+    }
+
+    // Where a tile's part of `saved` begins.
+    S* saved(int64_t tile) const {
+        if (!scan_.saved) return nullptr;
+        const int64_t wide = least(tile, tiling_.wide_tiles);
+        S* from = static_cast<S*>(scan_.saved);
+        if (wide) from += wide * plan_[0].saved();
+        if (tile > wide) from += (tile - wide) * plan_[1].saved();
+        return from;
+    }
+
+    int64_t saved_scalars(int L) const {
+        fb_scan scan = scan_;
+        char something;
+        scan.saved = &something;
+        const Packs<S> none;
+        return Plan<S>(scan, program_, nullptr, none, none, L).saved();
+    }
+
+    const fb_scan& scan_;
+    const fb_pass& forward_;
+    const fb_pass* adjoint_;
+    Program program_, adjoint_program_;
+    Space space_;
+    Tiling tiling_;
+    Plan<S> plan_[2];
+};
+
+}  // namespace FB_NAMESPACE

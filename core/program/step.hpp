@@ -1,0 +1,48 @@
+// An instruction as it runs: a function, and the places it works on.
+#pragma once
+#include "slots.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+struct Step {
+    void (*run)(const Step&, S* const* base);
+    Place dst, operand[3];
+    int64_t count;   // scalars of dst, L * rows
+    int64_t rows;    // of dst
+    int64_t source;  // rows of operand 0
+    int L;
+    int broadcast;         // bits: this operand is one row for all
+    int filled;            // bits: that row is repeated up to a whole vector
+    const int64_t* table;  // gather: (rows); reductions: (R, inner)
+    const S* matrix;       // packed
+    int64_t number;        // banded: lower; block: groups
+    int64_t diagonals;     // banded
+    Place scratch;         // (scratch_rows of it), for this instruction alone
+    int64_t op;
+
+    FB_INLINE S* to(S* const* base) const { return base[dst.base] + dst.offset; }
+    template <int k>
+    FB_INLINE const S* from(S* const* base) const {
+        return base[operand[k].base] + operand[k].offset;
+    }
+};
+
+template <class S, int W>
+FB_INLINE typename vector_of<S, W>::type load(const S* p) {
+    typename vector_of<S, W>::type v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+template <class V, class S>
+FB_INLINE void store(S* p, V v) {
+    std::memcpy(p, &v, sizeof v);
+}
+// Its first `count` elements, or all that there are.
+template <class V, class S>
+FB_INLINE void store_first(S* p, V v, int64_t count) {
+    if (count >= int64_t(sizeof v / sizeof(S))) return store(p, v);
+    std::memcpy(p, &v, size_t(count) * sizeof(S));
+}
+
+}  // namespace FB_NAMESPACE

@@ -1,0 +1,187 @@
+// One thread's way through tiles of one width: memory for a tile, and the passes over its time.
+#pragma once
+#include "plan.hpp"
+#include "staging.hpp"
+
+namespace FB_NAMESPACE {
+
+template <class S>
+class Task {
+public:
+    Task(const fb_scan& scan, const fb_pass& forward, const fb_pass* adjoint, const Plan<S>& plan, const Space& space)
+        : scan_(scan), plan_(plan), space_(space), forward_(forward, plan.forward) {
+        if (adjoint) adjoint_ = Side(*adjoint, plan.adjoint);
+        arena_.lay([&](Arena& arena) { lay(arena); });
+        base_[fixed] = fixed_;
+        for (int64_t i = 0; i < fixed_scalars(); ++i) fixed_[i] = S(0);
+        plan_.forward.prepare(base_);
+        if (adjoint) plan_.adjoint.prepare(base_);
+    }
+
+    // saved: of this tile; NULL: nothing is kept.
+    void forward(const Tile& tile, S* saved) {
+        bind(tile);
+        load_states(forward_);
+        const int64_t states = plan_.forward.slots.states;
+        for (int64_t t = 0; t < scan_.steps;) {
+            int64_t end = least(t + plan_.chunk, scan_.steps);
+            if (saved && !plan_.keep_all) {
+                if (t % plan_.interval == 0) copy(saved + t / plan_.interval * states, fixed_, states);
+                end = least(end, (t / plan_.interval + 1) * plan_.interval);
+            }
+            load_sequences(forward_, frames_, t, 1, end - t);
+            run_forward(plan_.keep_all ? saved + t * plan_.forward.slots.size[kept] : kept_, end - t);
+            store_outputs(forward_, frames_, t, 1, end - t);
+            t = end;
+        }
+        store_states(forward_);
+    }
+
+    // saved: what forward left for this tile; NULL: it is made here.
+    void backward(const Tile& tile, const S* saved) {
+        bind(tile);
+        load_states(adjoint_);
+        if (plan_.keep_all) {
+            for (int64_t end = scan_.steps; end > 0;) {
+                const int64_t t = most<int64_t>(0, end - plan_.chunk);
+                load_sequences(forward_, frames_, t, 1, end - t);
+                run_adjoint(t, end - t, const_cast<S*>(saved) + t * plan_.forward.slots.size[kept]);
+                end = t;
+            }
+        } else {
+            const int64_t states = plan_.forward.slots.states, interval = plan_.interval;
+            int64_t replayed = -1;
+            if (!saved) {
+                load_states(forward_);
+                for (int64_t t = 0; t < scan_.steps; t += interval) {
+                    copy(checkpoints_ + t / interval * states, fixed_, states);
+                    replay(t);
+                    replayed = t;
+                }
+                saved = checkpoints_;
+            }
+            for (int64_t k = plan_.checkpoints(); k-- > 0 && scan_.steps;) {
+                const int64_t t = k * interval;
+                if (t != replayed) {
+                    copy(fixed_, saved + k * states, states);
+                    replay(t);
+                }
+                run_adjoint(t, least(interval, scan_.steps - t), kept_);
+            }
+        }
+        store_states(adjoint_);
+    }
+
+private:
+    // The values of one pass, bound to the lanes of a tile.
+    struct Side {
+        const fb_pass* pass = nullptr;
+        const Machine<S>* machine = nullptr;
+        Zeros<Bound<S>> sequences, outputs;
+
+        Side() = default;
+        Side(const fb_pass& p, const Machine<S>& m)
+            : pass(&p), machine(&m), sequences(p.sequences.count), outputs(p.outputs.count) {}
+    };
+
+    void lay(Arena& arena) {
+        const Slots<S>& f = plan_.forward.slots;
+        arena.take(fixed_, fixed_scalars());
+        arena.take(frames_, plan_.chunk * f.size[staged] + slack);
+        if (!plan_.keep_all) arena.take(kept_, plan_.chunk * f.size[kept] + slack);
+        if (!adjoint_.pass) return;
+        arena.take(adjoint_frames_, plan_.chunk * plan_.adjoint.slots.size[staged] + slack);
+        if (!scan_.saved) arena.take(checkpoints_, plan_.checkpoints() * f.states);
+    }
+    int64_t fixed_scalars() const { return (adjoint_.pass ? plan_.adjoint : plan_.forward).slots.size[fixed] + slack; }
+
+    void bind(const Tile& tile) {
+        tile_ = tile;
+        bind(forward_);
+        if (adjoint_.pass) bind(adjoint_);
+    }
+    void bind(Side& side) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t i = 0; i < side.pass->sequences.count; ++i)
+            side.sequences[i] = Bound<S>(side.pass->sequences.data[i], space_, tile_);
+        for (int64_t i = 0; i < side.pass->outputs.count; ++i)
+            side.outputs[i] = Bound<S>(side.pass->outputs.data[i], space_, tile_);
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            if (slots.program.slot[i].kind != Kind::held) continue;
+            load_once(side.pass->held.data[slots.program.slot[i].index], slots, i);
+            side.machine->fill(i, fixed_ + slots.place[i].offset);
+        }
+    }
+
+    void load_once(const fb_value& v, const Slots<S>& slots, int64_t i) {
+        Bound<S>(v, space_, tile_).load(0, 1, 1, fixed_ + slots.place[i].offset, 0, slots.program.slot[i].rows);
+    }
+    void load_states(const Side& side) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t i = 0; i < slots.program.slots; ++i)
+            if (slots.program.slot[i].kind == Kind::state)
+                load_once(side.pass->before.data[slots.program.slot[i].index], slots, i);
+    }
+    void store_states(const Side& side) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t i = 0; i < slots.program.slots; ++i)
+            if (slots.program.slot[i].kind == Kind::state)
+                Bound<S>(side.pass->after.data[slots.program.slot[i].index], space_, tile_)
+                    .store(0, 1, 1, fixed_ + slots.place[i].offset, 0);
+    }
+
+    void load_sequences(const Side& side, S* frames, int64_t first, int sign, int64_t steps) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t i = 0; i < slots.program.slots; ++i)
+            if (slots.program.slot[i].kind == Kind::sequence)
+                side.sequences[slots.program.slot[i].index].load(first, sign, steps, frames + slots.place[i].offset,
+                                                                 slots.size[staged], slots.program.slot[i].rows);
+    }
+    void store_outputs(const Side& side, const S* frames, int64_t first, int sign, int64_t steps) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t i = 0; i < slots.program.slots; ++i)
+            if (slots.program.slot[i].kind == Kind::output)
+                side.outputs[slots.program.slot[i].index].store(first, sign, steps, frames + slots.place[i].offset,
+                                                                slots.size[staged]);
+    }
+
+    // Frames lie in the order of execution.
+    void run_forward(S* kept_frames, int64_t steps) {
+        const Slots<S>& f = plan_.forward.slots;
+        S* base[bases] = {fixed_, frames_, kept_frames, nullptr, nullptr};
+        const int64_t stride[bases] = {0, f.size[staged], f.size[kept], 0, 0};
+        plan_.forward.run(base, stride, steps);
+    }
+    void replay(int64_t first) {
+        const int64_t steps = least(plan_.interval, scan_.steps - first);
+        load_sequences(forward_, frames_, first, 1, steps);
+        run_forward(kept_, steps);
+    }
+    void run_adjoint(int64_t first, int64_t steps, S* kept_frames) {
+        const Slots<S>&f = plan_.forward.slots, &a = plan_.adjoint.slots;
+        const int64_t last = steps - 1;
+        load_sequences(adjoint_, adjoint_frames_, first + last, -1, steps);
+        S* base[bases] = {fixed_, adjoint_frames_, nullptr, frames_ + last * f.size[staged],
+                          kept_frames + last * f.size[kept]};
+        const int64_t stride[bases] = {0, a.size[staged], 0, -f.size[staged], -f.size[kept]};
+        plan_.adjoint.run(base, stride, steps);
+        store_outputs(adjoint_, adjoint_frames_, first + last, -1, steps);
+    }
+
+    static void copy(S* to, const S* from, int64_t count) {
+        if (count) std::memcpy(to, from, size_t(count) * sizeof(S));
+    }
+
+    static constexpr int64_t slack = native<S>;  // what loops read behind the last slot
+
+    const fb_scan& scan_;
+    const Plan<S>& plan_;
+    const Space& space_;
+    Side forward_, adjoint_;
+    Tile tile_ = {};
+    Arena arena_;
+    S *fixed_ = nullptr, *frames_ = nullptr, *kept_ = nullptr, *adjoint_frames_ = nullptr, *checkpoints_ = nullptr;
+    S* base_[bases] = {};
+};
+
+}  // namespace FB_NAMESPACE
