@@ -10,7 +10,7 @@
 
 #include "../vec.hpp"
 
-namespace FB_NAMESPACE {
+namespace FB_NAMESPACE::math {
 
 template <class S>
 struct Format;
@@ -36,7 +36,7 @@ using Bits = typename vector_of<typename Format<S>::Unsigned, W>::type;
 template <class S>
 inline constexpr S infinity = std::numeric_limits<S>::infinity();
 template <class S>
-inline constexpr S nan = std::numeric_limits<S>::quiet_NaN();
+inline constexpr S not_a_number = std::numeric_limits<S>::quiet_NaN();
 
 template <class S>
 constexpr typename Format<S>::Unsigned bits_of(S x) {
@@ -81,16 +81,50 @@ template <class S, int W>
 FB_INLINE Vec<S, W> with_sign(Vec<S, W> a, Vec<S, W> x) {
     return number<S, W>((bits<S, W>(a) & ~sign_bit<S>) | (bits<S, W>(x) & sign_bit<S>));
 }
-// x no larger than high; NaN stays. The order of the operands is that of the processor's minimum and maximum.
+// a < b ? a : b and a > b ? a : b. These are the processor's minimum and maximum, which the compiler does not find.
+// (With a mask of ones: without one, GCC's own header has warnings.)
+template <class S, int W>
+FB_INLINE Vec<S, W> lesser(Vec<S, W> a, Vec<S, W> b) {
+    constexpr bool single [[maybe_unused]] = std::is_same_v<S, float>;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(a) == 64 && single) return (Vec<S, W>)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+    if constexpr (sizeof(a) == 64 && !single) return (Vec<S, W>)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b);
+#endif
+#if defined(__AVX__)
+    if constexpr (sizeof(a) == 32 && single) return (Vec<S, W>)_mm256_min_ps((__m256)a, (__m256)b);
+    if constexpr (sizeof(a) == 32 && !single) return (Vec<S, W>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#endif
+#if defined(__SSE2__)
+    if constexpr (sizeof(a) == 16 && single) return (Vec<S, W>)_mm_min_ps((__m128)a, (__m128)b);
+    if constexpr (sizeof(a) == 16 && !single) return (Vec<S, W>)_mm_min_pd((__m128d)a, (__m128d)b);
+#endif
+    return where<S, W>(a < b, a, b);
+}
+template <class S, int W>
+FB_INLINE Vec<S, W> greater(Vec<S, W> a, Vec<S, W> b) {
+    constexpr bool single [[maybe_unused]] = std::is_same_v<S, float>;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(a) == 64 && single) return (Vec<S, W>)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+    if constexpr (sizeof(a) == 64 && !single) return (Vec<S, W>)_mm512_maskz_max_pd(0xff, (__m512d)a, (__m512d)b);
+#endif
+#if defined(__AVX__)
+    if constexpr (sizeof(a) == 32 && single) return (Vec<S, W>)_mm256_max_ps((__m256)a, (__m256)b);
+    if constexpr (sizeof(a) == 32 && !single) return (Vec<S, W>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#endif
+#if defined(__SSE2__)
+    if constexpr (sizeof(a) == 16 && single) return (Vec<S, W>)_mm_max_ps((__m128)a, (__m128)b);
+    if constexpr (sizeof(a) == 16 && !single) return (Vec<S, W>)_mm_max_pd((__m128d)a, (__m128d)b);
+#endif
+    return where<S, W>(a > b, a, b);
+}
+// x no larger than high, no smaller than low. When an operand is NaN the second one comes out: x, and NaN stays.
 template <class S, int W>
 FB_INLINE Vec<S, W> at_most(Vec<S, W> x, S high) {
-    const Vec<S, W> h = splat<S, W>(high);
-    return where<S, W>(h < x, h, x);
+    return lesser<S, W>(splat<S, W>(high), x);
 }
 template <class S, int W>
 FB_INLINE Vec<S, W> at_least(Vec<S, W> x, S low) {
-    const Vec<S, W> l = splat<S, W>(low);
-    return where<S, W>(l > x, l, x);
+    return greater<S, W>(splat<S, W>(low), x);
 }
 
 // c[0] + c[1] x + c[2] x^2 + ..., by halves (Estrin): the chain of dependent steps is as long as log2 N.
@@ -117,6 +151,14 @@ FB_INLINE Vec<S, W> poly(Vec<S, W> x, const S (&c)[N]) {
     return poly_part<S, W, N>(x, c);
 }
 
+// The same from the highest term down: rounds less where terms cancel.
+template <class S, int W, int N>
+FB_INLINE Vec<S, W> horner(Vec<S, W> x, const S (&c)[N]) {
+    Vec<S, W> y = splat<S, W>(c[N - 1]);
+    for (int i = N - 2; i >= 0; --i) y = y * x + c[i];
+    return y;
+}
+
 // f of every lane by itself.
 template <class S, int W, class F>
 FB_INLINE Vec<S, W> each(F&& f, Vec<S, W> x) {
@@ -135,6 +177,18 @@ FB_INLINE Vec<S, W> each(F&& f, Vec<S, W> x, Vec<S, W> y) {
         for (int i = 0; i < W; ++i) x[i] = f(x[i], y[i]);
         return x;
     }
+}
+
+// a b = p + e, e exact to the last bit of its own: the factors are cut in halves (Dekker), because the compiler is free
+// to merge a * b - p with the p it stands beside.
+template <class S, int W>
+FB_INLINE Vec<S, W> product(Vec<S, W> a, Vec<S, W> b, Vec<S, W>& e) {
+    constexpr auto upper = ~((typename Format<S>::Unsigned(1) << (Format<S>::digits / 2 + 1)) - 1);
+    const Vec<S, W> p = a * b;
+    const Vec<S, W> a1 = number<S, W>(bits<S, W>(a) & upper), a2 = a - a1;
+    const Vec<S, W> b1 = number<S, W>(bits<S, W>(b) & upper), b2 = b - b1;
+    e = (((a1 * b1 - p) + a1 * b2) + a2 * b1) + a2 * b2;
+    return p;
 }
 
 // Whether the mask holds in any lane.
@@ -190,4 +244,4 @@ FB_INLINE Vec<To, W> convert(Vec<S, W> x) {
         return __builtin_convertvector(x, Vec<To, W>);
 }
 
-}  // namespace FB_NAMESPACE
+}  // namespace FB_NAMESPACE::math

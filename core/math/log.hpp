@@ -6,7 +6,7 @@
 #include "bits.hpp"
 #include "round.hpp"
 
-namespace FB_NAMESPACE {
+namespace FB_NAMESPACE::math {
 
 // ln 2 and log10(2) in two parts, the first so short that its product with k is exact.
 // tail: minimax, own computation.
@@ -68,7 +68,7 @@ FB_INLINE Split<S, W> split_any(Vec<S, W> x) {
 // What a logarithm is at and beyond the ends of (0, inf): x there is `from_zero`, its logarithm r.
 template <class S, int W>
 FB_INLINE Vec<S, W> log_ends(Vec<S, W> from_zero, Vec<S, W> r) {
-    const Vec<S, W> below = where<S, W>(from_zero == S(0), splat<S, W>(-infinity<S>), splat<S, W>(nan<S>));
+    const Vec<S, W> below = where<S, W>(from_zero == S(0), splat<S, W>(-infinity<S>), splat<S, W>(not_a_number<S>));
     r = where<S, W>(from_zero < infinity<S>, r, from_zero);
     return where<S, W>(from_zero > S(0), r, below);
 }
@@ -108,4 +108,4 @@ FB_INLINE Vec<S, W> vlog10(Vec<S, W> x) {
     return log_ends<S, W>(x, k * high + (k * low + l));
 }
 
-}  // namespace FB_NAMESPACE
+}  // namespace FB_NAMESPACE::math

@@ -2,7 +2,7 @@
 #pragma once
 #include "bits.hpp"
 
-namespace FB_NAMESPACE {
+namespace FB_NAMESPACE::math {
 
 template <class S, int W>
 FB_INLINE Vec<S, W> vsqrt(Vec<S, W> x) {
@@ -44,14 +44,14 @@ FB_INLINE Vec<S, W> vsign(Vec<S, W> x) {
     return where<S, W>(magnitude<S, W>(x) > S(0), s, x);
 }
 
-// A processor's minimum gives its second operand when either is NaN: that is right if y is NaN, and x is looked at.
+// lesser gives y when either is NaN.
 template <class S, int W>
 FB_INLINE Vec<S, W> vmin(Vec<S, W> x, Vec<S, W> y) {
-    return where<S, W>(x != x, x, where<S, W>(x < y, x, y));
+    return where<S, W>(x != x, x, lesser<S, W>(x, y));
 }
 template <class S, int W>
 FB_INLINE Vec<S, W> vmax(Vec<S, W> x, Vec<S, W> y) {
-    return where<S, W>(x != x, x, where<S, W>(x > y, x, y));
+    return where<S, W>(x != x, x, greater<S, W>(x, y));
 }
 
 // x - y trunc(x / y), with the sign of x, exact. Lane by lane.
@@ -66,4 +66,4 @@ FB_INLINE Vec<S, W> vremainder(Vec<S, W> x, Vec<S, W> y) {
     return where<S, W>((r != S(0)) & ((r < S(0)) != (y < S(0))), r + y, r);
 }
 
-}  // namespace FB_NAMESPACE
+}  // namespace FB_NAMESPACE::math

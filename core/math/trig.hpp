@@ -5,7 +5,7 @@
 #pragma once
 #include "bits.hpp"
 
-namespace FB_NAMESPACE {
+namespace FB_NAMESPACE::math {
 
 // sin(r) = r + r z s(z), cos(r) = 1 - z/2 + z^2 c(z), z = r^2: minimax, own computation.
 template <class S>
@@ -30,39 +30,51 @@ struct Angle {
     Bits<S, W> n;
 };
 
-// pi/2 in three parts. The products of the first two with n < 2^20 are exact: 33 bits each (Cody and Waite).
+// Rounds to an integer, which is left in the lowest bits: 1.5 * 2^digits.
+template <class S>
+inline constexpr S integer_shift = S(1.5) * S(int64_t(1) << Format<S>::digits);
+inline constexpr double turns_of_one = 0.63661977236758134308;  // 2 / pi
+
+// For 0 <= a < limit. pi/2 in parts of 33 bits, whose products with n < 2^20 are exact (Cody and Waite; fdlibm's
+// parts).
 template <int W>
-FB_INLINE Vec<double, W> quarter_turns(Vec<double, W> a, Vec<double, W>& r) {
-    constexpr double shift = 6755399441055744;  // 1.5 * 2^52
-    const Vec<double, W> t = a * 0.63661977236758134308 + shift, n = t - shift;
-    r = ((a - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21;
-    return t;
+FB_INLINE Angle<double, W> reduce_angle(Vec<double, W> a) {
+    const Vec<double, W> t = a * turns_of_one + integer_shift<double>, n = t - integer_shift<double>;
+    const Vec<double, W> r = (a - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11;
+    return {r - n * 2.02226624879595063154e-21, bits<double, W>(t)};
 }
+#if defined(__FMA__)
+// Products in full length leave exact differences: a float needs three parts of any length.
 template <int W>
-FB_INLINE Vec<float, W> quarter_turns_of_single(Vec<float, W> a, Vec<float, W>& r) {
+FB_INLINE Angle<float, W> reduce_angle(Vec<float, W> a) {
+    const Vec<float, W> t = a * float(turns_of_one) + integer_shift<float>, n = t - integer_shift<float>;
+    const Vec<float, W> r = (a - n * 1.57079637e+00f) - n * -4.37113883e-08f;
+    return {r - n * -1.71512489e-15f, bits<float, W>(t)};
+}
+#else
+// In double, where the remainder of a float needs two parts.
+template <int W>
+FB_INLINE void reduce_in_double(Vec<float, W> a, Vec<float, W>& r, Vec<float, W>& n) {
     if constexpr (W > 1 && W * sizeof(double) > size_t(vector_bytes)) {
-        Vec<float, W / 2> low, high;
-        const auto low_n = quarter_turns_of_single<W / 2>(half<float, W, 0>(a), low);
-        const auto high_n = quarter_turns_of_single<W / 2>(half<float, W, 1>(a), high);
+        Vec<float, W / 2> low, high, low_n, high_n;
+        reduce_in_double<W / 2>(half<float, W, 0>(a), low, low_n);
+        reduce_in_double<W / 2>(half<float, W, 1>(a), high, high_n);
         r = join<float, W>(low, high);
-        return join<float, W>(low_n, high_n);
+        n = join<float, W>(low_n, high_n);
     } else {
-        Vec<double, W> d;
-        const Vec<double, W> t = quarter_turns<W>(convert<double, float, W>(a), d);
-        r = convert<float, double, W>(d);
-        return convert<float, double, W>(t - 6755399441055744.0);
+        const Vec<double, W> d = convert<double, float, W>(a);
+        const Vec<double, W> m = (d * turns_of_one + integer_shift<double>)-integer_shift<double>;
+        r = convert<float, double, W>((d - m * 1.57079632673412561417e+00) - m * 6.07710050650619224932e-11);
+        n = convert<float, double, W>(m);
     }
 }
-// For 0 <= a < limit. A float is reduced in double: exactly enough without a third part to its r.
-template <class S, int W>
-FB_INLINE Angle<S, W> reduce_angle(Vec<S, W> a) {
-    Angle<S, W> angle;
-    if constexpr (std::is_same_v<S, float>)
-        angle.n = bits<S, W>(quarter_turns_of_single<W>(a, angle.r) + 12582912.0f);  // 1.5 * 2^23
-    else
-        angle.n = bits<S, W>(quarter_turns<W>(a, angle.r));
-    return angle;
+template <int W>
+FB_INLINE Angle<float, W> reduce_angle(Vec<float, W> a) {
+    Vec<float, W> r, n;
+    reduce_in_double<W>(a, r, n);
+    return {r, bits<float, W>(n + integer_shift<float>)};
 }
+#endif
 
 template <class S, int W>
 FB_INLINE Vec<S, W> short_sin(Vec<S, W> r) {
@@ -79,7 +91,7 @@ FB_INLINE Vec<S, W> short_cos(Vec<S, W> r) {
 template <class S, int W, class F>
 FB_INLINE Vec<S, W> wave(Vec<S, W> x, typename Format<S>::Unsigned turn, F&& far) {
     const Vec<S, W> a = magnitude<S, W>(x);
-    const Angle<S, W> angle = reduce_angle<S, W>(a);
+    const Angle<S, W> angle = reduce_angle<W>(a);
     const Bits<S, W> n = angle.n + turn, one = n & 1;
     const Vec<S, W> s = choose<S, W>(Bits<S, W>{} - one, short_cos<S, W>(angle.r), short_sin<S, W>(angle.r));
     Vec<S, W> y = number<S, W>(bits<S, W>(s) ^ ((n & 2) << (8 * sizeof(S) - 2)));
@@ -101,7 +113,7 @@ FB_INLINE Vec<S, W> vcos(Vec<S, W> x) {
 template <class S, int W>
 FB_INLINE Vec<S, W> vtan(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x);
-    const Angle<S, W> angle = reduce_angle<S, W>(a);
+    const Angle<S, W> angle = reduce_angle<W>(a);
     const Bits<S, W> one = angle.n & 1, odd = Bits<S, W>{} - one;
     const Vec<S, W> s = short_sin<S, W>(angle.r), c = short_cos<S, W>(angle.r);
     const Vec<S, W> q = choose<S, W>(odd, c, s) / choose<S, W>(odd, s, c);
@@ -111,4 +123,4 @@ FB_INLINE Vec<S, W> vtan(Vec<S, W> x) {
     return number<S, W>(bits<S, W>(y) ^ (bits<S, W>(x) & sign_bit<S>));
 }
 
-}  // namespace FB_NAMESPACE
+}  // namespace FB_NAMESPACE::math
