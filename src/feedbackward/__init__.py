@@ -22,6 +22,7 @@ _HOME = {
     "sosfilt_zi": "filters.initial",
     "lfiltic": "filters.initial",
     "linear_recurrence": "filters.linear",
+    "scan": "engine.scan",
 }
 _FOLDERS = ("design", "nn", "reference", "script")
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from . import nn as nn
     from . import reference as reference
     from . import script as script
+    from .engine.scan import scan as scan
     from .filters.filtfilt import filtfilt as filtfilt
     from .filters.filtfilt import sosfiltfilt as sosfiltfilt
     from .filters.initial import lfilter_zi as lfilter_zi

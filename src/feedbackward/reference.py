@@ -12,6 +12,10 @@ A linear recurrence starts at h[-1] = initial (zero by default):
 
     h[t] = decay[t] h[t-1] + x[t]
 
+A scan feeds the carry of one step to the next, and stacks what every step returns beside it:
+
+    carry[t], y[t] = cell(carry[t-1], x[t]),    carry[-1] = init
+
 The functions have the signatures of their native twins and are differentiable to any order by autograd. They are
 written to be read: slow, unchecked, and free of every trick.
 """
@@ -19,12 +23,15 @@ written to be read: slow, unchecked, and free of every trick.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.utils import _pytree as pytree
 
-__all__ = ["lfilter", "linear_recurrence", "sosfilt"]
+__all__ = ["lfilter", "linear_recurrence", "scan", "sosfilt"]
 
 
 def lfilter(
@@ -140,3 +147,36 @@ def _coefficients(c: Tensor, t: int, hop: int, interpolation: str) -> Tensor:
 
 def _stack_time(values: list[Tensor], lead: torch.Size, like: Tensor) -> Tensor:
     return torch.stack(values, -1).expand(*lead, len(values)) if values else like.new_zeros((*lead, 0))
+
+
+def scan(
+    cell: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any,
+    *,
+    dim: int = 0,
+    reverse: bool = False,
+    length: int | None = None,
+) -> tuple[Any, Any]:
+    """`feedbackward.scan` as a loop over its cell; as many steps as xs has, or ``length`` where it has no tensors."""
+    leaves, tree = pytree.tree_flatten(xs)
+    steps = leaves[0].shape[dim] if leaves else length
+    carry, ys, y_tree = init, [], None
+    for t in reversed(range(steps)) if reverse else range(steps):
+        carry, y = cell(carry, pytree.tree_unflatten([x.select(dim, t) for x in leaves], tree))
+        y_leaves, y_tree = pytree.tree_flatten(y)
+        ys.append(y_leaves)
+    if y_tree is None:  # no step was run: one on zeros shows the form of y
+        _, y = cell(
+            init,
+            pytree.tree_unflatten(
+                [x.new_zeros(x.shape[: dim % x.ndim] + x.shape[dim % x.ndim + 1 :]) for x in leaves], tree
+            ),
+        )
+        y_leaves, y_tree = pytree.tree_flatten(y)
+        stacked = [o.new_empty((0, *o.shape)) for o in y_leaves]
+    else:
+        stacked = [torch.stack(column) for column in zip(*(reversed(ys) if reverse else ys), strict=True)]
+    axis = dim % leaves[0].ndim if leaves else 0
+    moved = [o if axis == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in stacked]
+    return carry, pytree.tree_unflatten(moved, y_tree)

@@ -50,5 +50,13 @@ def isa() -> str:
     return str(name.decode())
 
 
+@functools.cache
+def operations() -> dict[str, int]:
+    """The code of every instruction of the program machine."""
+    names = ctypes.CDLL(str(path())).fb_operations
+    names.restype = ctypes.c_char_p
+    return {name.decode(): code for code, name in enumerate(names().split())}
+
+
 torch.ops.load_library(str(path()))
 isa()

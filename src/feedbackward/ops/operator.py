@@ -57,7 +57,7 @@ class Operator:
 
     def __call__(self, *arguments: Any) -> Any:
         """The operator's outputs."""
-        if not _transformed():
+        if not is_transformed():
             return self.native(*arguments)
         if torch.compiler.is_compiling():
             torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
@@ -79,6 +79,6 @@ def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def _transformed() -> bool:
+def is_transformed() -> bool:
     """Whether a torch.func transform or a level of forward-mode differentiation is open."""
     return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()

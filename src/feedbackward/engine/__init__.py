@@ -1,0 +1,1 @@
+"""A cell becomes a program: trace, lane IR, adjoint, plan. The core runs what comes out."""

@@ -1,0 +1,380 @@
+"""The operator of every program: a recurrence given as text, over all lanes and all time.
+
+`run` is ``scan_program(tensors, program, wanted, lanes, steps, reverse, checkpoint) -> outputs, after, saved``:
+
+- tensors: those that the program names, in its order: held (*lanes, rows); matrices; sequences (T, *lanes, rows);
+  states before (*lanes, rows). A lane axis may have size 1 where the value is the same along it.
+- program: the text of an `engine.ir.Program`; wanted: for every tensor, whether its gradient may be asked for.
+- outputs (T, *lanes, rows), after (*lanes, rows), and what backward wants to find again, in a form of the core's own.
+
+First derivatives are kernels. For higher ones the adjoint of a step is a program as good as the step itself: it reads
+the states as one more sequence, and runs through this same operator.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..ops import library as library  # loads the operators
+from ..ops.operator import is_transformed
+from .ir import Matrix, Program, parse
+from .plan import Plan, plan
+from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
+
+_SETTINGS = "str program, bool[] wanted, int[] lanes, int steps, bool reverse, int checkpoint"
+_library = torch.library.Library("feedbackward", "FRAGMENT")
+_library.define(f"scan_program(Tensor[] tensors, {_SETTINGS}) -> Tensor[]")
+_library.define(f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] d, {_SETTINGS}) -> Tensor[]")
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A program with its adjoint, planned."""
+
+    step: Program
+    adjoint: Adjoint
+    forward: Plan
+    backward: Plan
+    forward_words: Tensor
+    backward_words: Tensor
+
+    @property
+    def forward_rows(self) -> list[int]:
+        return [v.rows for v in self.step.outputs]
+
+    @property
+    def backward_rows(self) -> list[int]:
+        return [v.rows for v in self.adjoint.program.outputs]
+
+
+@functools.lru_cache(maxsize=1024)
+def _program(text: str) -> Program:
+    return parse(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def compiled(text: str, wanted: tuple[bool, ...]) -> _Compiled:
+    """The plans of a program and of its adjoint."""
+    step = _program(text)
+    adj = adjoint(step, split_wanted(step, wanted))
+    read = [v.attr for v in adj.program.order if v.op == "forward"]
+    forward = plan(step, read)
+    backward = plan(adj.program, (), forward.place)
+    words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
+    return _Compiled(step, adj, forward, backward, *words)
+
+
+def split_wanted(step: Program, wanted: Sequence[bool]) -> Wanted:
+    """The indices behind a flag for every tensor; states always have a gradient."""
+    n, m, s = len(step.held), len(step.matrices), len(step.sequences)
+    parts = wanted[:n], wanted[n : n + m], wanted[n + m : n + m + s]
+    return Wanted(*(tuple(i for i, w in enumerate(part) if w) for part in parts))
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a call, by what they are to the program."""
+
+    held: list[Tensor]
+    matrices: list[Tensor]
+    sequences: list[Tensor]
+    before: list[Tensor]
+
+    @classmethod
+    def of(cls, step: Program, flat: Sequence[Tensor]) -> Tensors:
+        """From the flat order of the operator."""
+        ends = [0]
+        for part in (step.held, step.matrices, step.sequences, step.states):
+            ends.append(ends[-1] + len(part))
+        return cls(*(list(flat[a:b]) for a, b in zip(ends, ends[1:], strict=False)))
+
+
+def run(
+    tensors: Sequence[Tensor],
+    program: str,
+    wanted: Sequence[bool],
+    lanes: Sequence[int],
+    steps: int,
+    reverse: bool,
+    checkpoint: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and states after, differentiable in every way.
+
+    ``checkpoint`` is that of the core: 0 leaves the interval to it, -1 keeps what every step computed.
+    """
+    settings = (program, list(wanted), list(lanes), steps, reverse, checkpoint)
+    if is_transformed():
+        if torch.compiler.is_compiling():
+            torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
+        results: Any = _Function.apply(settings, *tensors)
+    else:
+        results = torch.ops.feedbackward.scan_program.default(list(tensors), *settings)
+    count = len(_program(program).outputs)
+    return list(results[:count]), list(results[count:-1])
+
+
+def wanted(tensors: Sequence[Tensor]) -> list[bool]:
+    """For every tensor, whether its gradient may be asked for later."""
+    if is_transformed():
+        return [True] * len(tensors)
+    return [torch.is_grad_enabled() and t.requires_grad for t in tensors]
+
+
+def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
+    program, wanted, lanes, steps, reverse, checkpoint = settings
+    made = compiled(program, tuple(wanted))
+    t = Tensors.of(made.step, tensors)
+    return torch.ops.feedbackward.scan.default(
+        made.forward_words,
+        t.held,
+        [as_applied(t.matrices[m.index], m) for m in made.forward.matrices],
+        t.sequences,
+        t.before,
+        lanes,
+        made.forward_rows,
+        steps,
+        reverse,
+        checkpoint,
+        any(wanted),
+    )
+
+
+def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+    """The gradients of all tensors, in their order; empty where it is not wanted."""
+    program, wanted, lanes, steps, reverse, checkpoint = settings
+    made = compiled(program, tuple(wanted))
+    t = Tensors.of(made.step, tensors)
+    outputs = len(made.step.outputs)
+    nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
+    results = torch.ops.feedbackward.scan_backward.default(
+        made.forward_words,
+        made.backward_words,
+        t.held,
+        [as_applied(t.matrices[m.index], m) for m in made.forward.matrices],
+        t.sequences,
+        t.before,
+        saved,
+        [as_applied(t.matrices[m.index], m) for m in made.backward.matrices],
+        d[:outputs],
+        d[outputs:] + [nothing] * len(made.adjoint.wanted.held),
+        lanes,
+        made.backward_rows,
+        steps,
+        reverse,
+        checkpoint,
+    )
+    return _collect(made.step, made.adjoint, t, results, native=True)
+
+
+def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], native: bool) -> list[Tensor]:
+    """From what the adjoint leaves to the gradients of all tensors."""
+    wanted, count = adj.wanted, len(adj.program.outputs)
+    outputs, after = results[:count], results[count:]
+    held = {i: after[len(step.states) + n] for n, i in enumerate(wanted.held)}
+    sequences = {i: outputs[n] for n, i in enumerate(wanted.sequences)}
+    matrices: dict[int, Tensor] = {}
+    for n, m in enumerate(adj.products):
+        d_y, a = outputs[len(wanted.sequences) + 2 * n : len(wanted.sequences) + 2 * n + 2]
+        term = _outer(m, d_y.reshape(-1, m.rows), a.reshape(-1, m.columns), native)
+        matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
+    gradients = []
+    for given, found in ((t.held, held), (t.matrices, matrices), (t.sequences, sequences), (t.before, after)):
+        for i, tensor in enumerate(given):
+            if isinstance(found, dict) and i not in found:
+                is_wanted = given is t.matrices and i in wanted.matrices
+                gradients.append(torch.zeros_like(tensor) if is_wanted else tensor.new_empty(0))
+            else:
+                gradients.append(found[i].sum_to_size(tensor.shape))
+    return gradients
+
+
+def as_applied(weights: Tensor, m: Matrix) -> Tensor:
+    """The matrix of a linear map, in the form that the machine reads: stored, or transposed."""
+    if m.kind == "block":
+        return (weights.mT if m.transposed else weights).reshape(m.rows, m.columns // m.groups)
+    if not m.transposed:
+        return weights
+    if m.kind == "dense":
+        return weights.mT
+    # w'[d, i] = w[lower + upper - d, i + d - lower'], and 0 where that is outside, with lower' = m.lower
+    width, n = weights.shape
+    padded = torch.nn.functional.pad(weights.flip(0), (m.lower, m.upper))
+    return torch.stack([padded[d, d : d + n] for d in range(width)])
+
+
+def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
+    """The gradient of stored weights: sums of d_y a^T, where there are weights."""
+    if m.transposed:
+        m, d_y, a = m.transpose(), a, d_y
+    if m.kind == "dense":
+        return d_y.mT @ a
+    if m.kind == "block":
+        g = m.groups
+        return torch.einsum("xgm,xgn->gmn", d_y.reshape(-1, g, m.rows // g), a.reshape(-1, g, m.columns // g))
+    if native:
+        return torch.ops.feedbackward.band_outer.default(d_y.contiguous(), a.contiguous(), m.lower, m.upper)
+    windows = torch.nn.functional.pad(a, (m.lower, m.upper)).unfold(-1, m.rows, 1)  # (x, diagonal, row)
+    return (d_y.unsqueeze(1) * windows).sum(0)
+
+
+def _fake(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
+    program, _, lanes, steps, _, _ = settings
+    step = _program(program)
+    like = tensors[-1]
+    saved = torch.library.get_ctx().new_dynamic_size()
+    return [
+        *(like.new_empty([steps, *lanes, v.rows]) for v in step.outputs),
+        *(like.new_empty([*lanes, rows]) for rows in step.states),
+        like.new_empty([saved], dtype=torch.uint8),
+    ]
+
+
+def _fake_backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+    program, wanted = settings[:2]
+    step = _program(program)
+    kept = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
+    return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, kept, strict=True)]
+
+
+def _keep(ctx: Any, tensors: Sequence[Tensor], saved: Tensor, settings: Any) -> None:
+    ctx.save_for_backward(*tensors, saved)
+    ctx.save_for_forward(*tensors)
+    ctx.settings = tuple(settings)
+    ctx.set_materialize_grads(False)
+
+
+def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Of every tensor, from those of outputs and states after."""
+    *tensors, saved = ctx.saved_tensors
+    program, wanted, lanes, steps, reverse, _ = ctx.settings
+    step = _program(program)
+    if not torch.is_grad_enabled():
+        nothing = tensors[0].new_empty(0)
+        found = torch.ops.feedbackward.scan_program_backward.default(
+            tensors, saved, [nothing if x is None else x for x in d], *ctx.settings
+        )
+        return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
+    adj = compiled(program, tuple(wanted)).adjoint
+    t = Tensors.of(step, tensors)
+    like = tensors[0]
+    shapes = [(steps, *lanes, v.rows) for v in step.outputs] + [(*lanes, rows) for rows in step.states]
+    whole = [like.new_zeros(shape) if x is None else x for x, shape in zip(d, shapes, strict=True)]
+    count = len(step.outputs)
+    outputs, _ = run_again(with_states(step), tensors, lanes, steps, reverse)
+    back = standalone(step, adj)
+    accumulators = [like.new_zeros((1,) * len(lanes) + (step.held[i],)) for i in adj.wanted.held]
+    inputs = [*t.held, *t.matrices, *t.sequences, *outputs[count:], *whole[:count], *whole[count:], *accumulators]
+    results = [x for part in run_again(back, inputs, lanes, steps, not reverse) for x in part]
+    found = _collect(step, adj, t, results, native=False)
+    return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
+
+
+def run_again(
+    step: Program, tensors: Sequence[Tensor], lanes: Sequence[int], steps: int, reverse: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run a program that was made from another one, with everything wanted."""
+    return run(tensors, step.text, [torch.is_grad_enabled()] * len(tensors), lanes, steps, reverse, 0)
+
+
+def _tangents(ctx: Any, v: Sequence[Tensor | None]) -> list[Tensor]:
+    """Of outputs and states after, from those of the tensors."""
+    program, _, lanes, steps, reverse, _ = ctx.settings
+    step = _program(program)
+    tensors = list(ctx.saved_tensors[: len(v)])
+    t = Tensors.of(step, tensors)
+    flags = [x is not None for x in v]
+    moving = split_wanted(step, flags)
+    parts = Tensors.of(step, list(v))  # type: ignore[arg-type]
+    states = range(len(step.states))
+    v_before = [torch.zeros_like(x) if y is None else y for x, y in zip(t.before, parts.before, strict=True)]
+    inputs = [
+        *t.held, *(parts.held[i] for i in moving.held),
+        *t.matrices, *(parts.matrices[i] for i in moving.matrices),
+        *t.sequences, *(parts.sequences[i] for i in moving.sequences),
+        *t.before, *v_before,
+    ]  # fmt: skip
+    outputs, after = run_again(tangent(step, moving, states), inputs, lanes, steps, reverse)
+    return [*outputs[len(step.outputs) :], *after[len(step.states) :]]
+
+
+def _batched(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor], settings: Any) -> list[Tensor]:
+    """The batch is one more axis of lanes, the first one; weights of its own for every element go one by one."""
+    program, wanted, lanes, steps, reverse, checkpoint = settings
+    step = _program(program)
+    t, dims = Tensors.of(step, tensors), Tensors.of(step, list(in_dims))  # type: ignore[arg-type]
+    if any(d is not None for d in dims.matrices):
+        each = [
+            [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims, strict=True)]
+            for i in range(info.batch_size)
+        ]
+        results = [[y for part in run(one, *settings) for y in part] for one in each]
+        return [torch.stack(column) for column in zip(*results, strict=True)]
+
+    def widen(x: Tensor, d: Any, at: int) -> Tensor:
+        return x.unsqueeze(at) if d is None else x.movedim(d, at)
+
+    wide = [
+        *(widen(x, d, 0) for x, d in zip(t.held, dims.held, strict=True)),
+        *t.matrices,
+        *(widen(x, d, 1) for x, d in zip(t.sequences, dims.sequences, strict=True)),
+        *(widen(x, d, 0) for x, d in zip(t.before, dims.before, strict=True)),
+    ]
+    outputs, after = run(wide, program, wanted, [info.batch_size, *lanes], steps, reverse, checkpoint)
+    return [*(y.movedim(1, 0) for y in outputs), *after]
+
+
+class _Function(torch.autograd.Function):
+    """The same operator where a transform of torch.func or forward mode is open."""
+
+    @staticmethod
+    def forward(settings: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.ops.feedbackward.scan_program.default(list(tensors), *settings))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _keep(ctx, inputs[1:], output[-1], inputs[0])
+        ctx.mark_non_differentiable(output[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *_gradients(ctx, d[:-1])
+
+    @staticmethod
+    def jvp(ctx: Any, *v: Any) -> tuple[Tensor, ...]:
+        saved = torch.empty(0, dtype=torch.uint8)
+        return *_tangents(ctx, v[1:]), saved
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, settings: Any, *tensors: Tensor) -> Any:
+        results = _batched(info, in_dims[1:], tensors, settings)
+        return (*results, torch.empty(0, dtype=torch.uint8)), (*(0 for _ in results), None)
+
+
+def _setup_native(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    _keep(ctx, inputs[0], output[-1], inputs[1:])
+
+
+def _backward_native(ctx: Any, d: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    # torch takes an empty list for one of tensors, and wants one back.
+    return _gradients(ctx, d[:-1]), *([] if setting == [] else None for setting in ctx.settings)
+
+
+def _vmap_native(info: Any, in_dims: Any, tensors: list[Tensor], *settings: Any) -> Any:
+    results = _batched(info, in_dims[0], tensors, settings)
+    return [*results, torch.empty(0, dtype=torch.uint8)], [*(0 for _ in results), None]
+
+
+_library.impl("scan_program", _forward, "CPU")
+_library.impl("scan_program_backward", _backward, "CPU")
+torch.library.register_fake("feedbackward::scan_program", _fake, lib=_library)
+torch.library.register_fake("feedbackward::scan_program_backward", _fake_backward, lib=_library)
+torch.library.register_autograd(
+    "feedbackward::scan_program", _backward_native, setup_context=_setup_native, lib=_library
+)
+torch.library.register_vmap("feedbackward::scan_program", _vmap_native, lib=_library)

@@ -1,0 +1,78 @@
+"""What a cell computes outside its loop: once, from parameters; and over the whole sequence at once, from x."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, fx
+
+from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies
+from .trace import Trace
+
+
+class Outside:
+    """The two graphs beside the loop, free of any tensor that the cell closes over."""
+
+    def __init__(self, once: fx.GraphModule, along: fx.GraphModule, xs: list[int], shared: list[int]) -> None:
+        self.once, self.along, self.xs, self.shared = once, along, xs, shared
+
+    def run(self, captured: Sequence[Tensor], xs: Sequence[Tensor], steps: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The results of both graphs; xs have time first."""
+        once = self.once(*captured)
+        inputs = [xs[i] for i in self.xs]
+        shared = [once[i] for i in self.shared]
+        if all(n.op != "call_function" for n in self.along.graph.nodes):
+            return once, self.along(*inputs, *shared)
+        if steps == 0:
+            dummies = self.along(*(x.new_zeros(x.shape[1:]) for x in inputs), *shared)
+            return once, [d.new_empty((0, *d.shape)) for d in dummies]
+        over_time = torch.vmap(self.along, in_dims=(*(0 for _ in inputs), *(None for _ in shared)))
+        return once, list(over_time(*inputs, *shared))
+
+
+def split(trace: Trace, lowering: Lowering) -> tuple[Outside, dict[fx.Node, tuple[str, int]]]:
+    """What runs outside, and for every node that the loop or the caller needs: ``"once"`` or ``"along"``, and where."""
+    kind = dependencies(trace)
+    nodes = list(trace.module.graph.nodes)
+    needed = [f.node for f in (*lowering.held, *lowering.sequences)] + [w.node for w in lowering.matrices]
+    needed += [o for o in lowering.outputs if isinstance(o, fx.Node)]
+    along = [n for n in dict.fromkeys(needed) if kind[n] == SEQUENCE]
+    inner = _ancestors(along, lambda n: kind[n] == SEQUENCE)
+    shared = [n for n in dict.fromkeys(a for n in inner for a in n.all_input_nodes) if kind[n] == OUTSIDE]
+    once = [n for n in dict.fromkeys([*needed, *shared]) if kind[n] == OUTSIDE]
+    leaves = [n for n in nodes if n.op == "placeholder"][trace.carry :]
+    xs = [i for i, n in enumerate(leaves) if n in inner]
+    outside = Outside(
+        _graph([n for n in nodes if n.op == "get_attr"], once),
+        _graph([*(leaves[i] for i in xs), *shared], along),
+        xs,
+        [once.index(n) for n in shared],
+    )
+    place = {n: (name, i) for name, group in (("once", once), ("along", along)) for i, n in enumerate(group)}
+    return outside, place
+
+
+def _ancestors(ends: Sequence[fx.Node], inside: Callable[[fx.Node], bool]) -> dict[fx.Node, None]:
+    found: dict[fx.Node, None] = {}
+    stack = list(ends)
+    while stack:
+        node = stack.pop()
+        if node in found or not inside(node):
+            continue
+        found[node] = None
+        stack.extend(node.all_input_nodes)
+    return found
+
+
+def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.GraphModule:
+    """The part of a traced graph that leads from ``inputs`` to ``ends``."""
+    graph = fx.Graph()
+    made: dict[fx.Node, fx.Node] = {n: graph.placeholder(n.name) for n in inputs}
+    inner = _ancestors(ends, lambda n: n not in made)
+    for node in ends[0].graph.nodes if ends else ():
+        if node in inner:
+            made[node] = graph.node_copy(node, lambda n: made[n])
+            made[node].meta = {}
+    graph.output([made[n] for n in ends])
+    return fx.GraphModule(torch.nn.Module(), graph)

@@ -1,0 +1,195 @@
+"""From a cell to something that runs: traced and lowered once for every form of its arguments, then found again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from . import operator
+from .closure import Uncacheable, fingerprint
+from .ir import Program
+from .lower import lower
+from .outside import split
+from .trace import Spec, Trace, trace
+
+_FEW_LANES = 16  # up to here a step has little to do, and what depends on x alone is better done for all steps at once
+_MOST = 256  # cells that are remembered
+
+
+@dataclass(frozen=True)
+class Form:
+    """The arguments of a scan but for their numbers: what a trace depends on besides the cell."""
+
+    carry: tuple[Spec, ...]
+    carry_tree: Any
+    x: tuple[Spec, ...]
+    x_tree: Any
+
+
+@dataclass
+class _Leaf:
+    """How a tensor becomes a leaf of the program: axes in order, then flattened to (*lanes, rows)."""
+
+    place: int
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def of(self, tensor: Tensor, dtype: torch.dtype, time: bool) -> Tensor:
+        shift = int(time)
+        tensor = tensor.permute([*range(shift), *(a + shift for a in self.order)])
+        return tensor.reshape([*tensor.shape[:shift], *self.shape]).to(dtype)
+
+
+@dataclass
+class _Result:
+    """How a tensor of the program, (*lanes, rows), becomes one of the cell's."""
+
+    place: int
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    dtype: torch.dtype
+    whole: bool  # whether it has the lanes; otherwise it is the same in all of them
+
+    def of(self, tensor: Tensor, lanes: Sequence[int], time: bool) -> Tensor:
+        shift = int(time)
+        if not self.whole:
+            for _ in lanes:
+                tensor = tensor.select(shift, 0)
+        tensor = tensor.reshape([*tensor.shape[:shift], *self.shape])
+        return tensor.permute([*range(shift), *(a + shift for a in self.order)]).to(self.dtype)
+
+
+class Prepared:
+    """A cell as a program, with what runs outside of it; holds no tensor of the user's.
+
+    Attributes:
+        program: The step.
+        lanes: The sizes of the lane axes.
+        y_tree: The form of y.
+    """
+
+    def __init__(self, traced: Trace, form: Form, captured: list[int | Tensor]) -> None:
+        lowering = lower(traced, scalar=_lane_count(form) <= _FEW_LANES)
+        self.outside, place = split(traced, lowering)
+
+        def leaf(node: fx.Node, lanes: Sequence[int | None]) -> _Leaf:
+            return _leaf_of(place[node][1], node.meta["val"].shape, lanes)
+
+        self.captured, self.y_tree = captured, traced.y_spec
+        self.program: Program = lowering.program
+        self.text = self.program.text
+        self.lanes, self.dtype = lowering.lanes, lowering.dtype
+        self.held = [leaf(f.node, f.lanes) for f in lowering.held]
+        self.sequences = [leaf(f.node, f.lanes) for f in lowering.sequences]
+        self.matrices = [(place[w.node][1], w.axes, w.shape) for w in lowering.matrices]
+        nowhere = (None,) * len(self.lanes)
+        self.states = [_leaf_of(i, form.carry[i][0], lanes or nowhere) for i, lanes in enumerate(lowering.carry)]
+        (results,) = (n.args[0] for n in traced.module.graph.nodes if n.op == "output")
+        self.after = [_result_of(i, results[i], lanes) for i, lanes in enumerate(lowering.carry)]
+        self.outputs: list[tuple[str, Any]] = []
+        for node, output in zip(results[traced.carry :], lowering.outputs, strict=True):
+            if isinstance(output, fx.Node):
+                self.outputs.append(place[output])
+            else:
+                in_loop = sum(kind == "loop" for kind, _ in self.outputs)
+                self.outputs.append(("loop", _result_of(in_loop, node, output.lanes)))
+
+    def tensors(self, found: Sequence[Tensor]) -> list[Tensor]:
+        """What the cell closes over, from the tensors that can be reached through it."""
+        return [found[c] if isinstance(c, int) else c for c in self.captured]
+
+    def __call__(
+        self,
+        captured: Sequence[Tensor],
+        carry: Sequence[Tensor],
+        xs: Sequence[Tensor],
+        steps: int,
+        reverse: bool,
+        checkpoint: int,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The leaves of the last carry, and those of all y, time first."""
+        once, along = self.outside.run(captured, xs, steps)
+        dtype = self.dtype
+        tensors = [
+            *(leaf.of(once[leaf.place], dtype, False) for leaf in self.held),
+            *(once[place].permute(axes).reshape(shape).to(dtype) for place, axes, shape in self.matrices),
+            *(leaf.of(along[leaf.place], dtype, True) for leaf in self.sequences),
+            *(leaf.of(carry[leaf.place], dtype, False) for leaf in self.states),
+        ]
+        outputs: list[Tensor] = []
+        after: list[Tensor] = []
+        if tensors:
+            wanted = operator.wanted(tensors)
+            outputs, after = operator.run(tensors, self.text, wanted, self.lanes, steps, reverse, checkpoint)
+        y = []
+        for kind, what in self.outputs:
+            if kind == "loop":
+                y.append(what.of(outputs[what.place], self.lanes, True))
+            else:
+                y.append(along[what] if kind == "along" else once[what].expand(steps, *once[what].shape))
+        return [r.of(after[r.place], self.lanes, False) for r in self.after], y
+
+
+def _lane_count(form: Form) -> int:
+    return max((torch.Size(shape).numel() for shape, _ in form.carry), default=1)
+
+
+def _leaf_of(place: int, shape: Sequence[int], lanes: Sequence[int | None]) -> _Leaf:
+    own = [a for a in lanes if a is not None]
+    rest = [a for a in range(len(shape)) if a not in own]
+    sizes = tuple(1 if a is None else shape[a] for a in lanes)
+    rows = torch.Size([shape[a] for a in rest]).numel()
+    return _Leaf(place, (*own, *rest), (*sizes, rows))
+
+
+def _result_of(place: int, node: fx.Node, lanes: tuple[int, ...]) -> _Result:
+    val = node.meta["val"]
+    order = [*lanes, *(a for a in range(val.ndim) if a not in lanes)]
+    back = tuple(order.index(a) for a in range(val.ndim))
+    return _Result(place, tuple(val.shape[a] for a in order), back, val.dtype, bool(lanes))
+
+
+_known: OrderedDict[Any, Prepared] = OrderedDict()
+_lock = threading.Lock()
+
+
+def prepare(
+    cell: Callable[..., Any], adapted: Callable[..., Any], form: Form, check: Callable[[Prepared, list[Tensor]], None]
+) -> tuple[Prepared, list[Tensor]]:
+    """A cell's program for arguments of a form, and the tensors that it closes over now.
+
+    Args:
+        cell: What the user gave.
+        adapted: The same as ``(carry, x) -> (carry, y)``.
+        form: The form of the arguments.
+        check: Called when the program is new.
+    """
+    try:
+        key, found = fingerprint(cell)
+        key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), torch.is_autocast_enabled("cpu")
+    except Uncacheable:
+        key, found = None, []
+    with _lock:
+        prepared = _known.get(key) if key is not None else None
+        if prepared:
+            _known.move_to_end(key)
+    if prepared is None:
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree)
+        number = {id(t): i for i, t in reversed(list(enumerate(found)))}
+        captured: list[int | Tensor] = [number.get(id(t), t) for t in traced.captured]
+        if any(isinstance(c, Tensor) and c.requires_grad for c in captured):
+            key = None  # it reaches a tensor in a way that was not seen
+        prepared = Prepared(traced, form, captured)
+        check(prepared, prepared.tensors(found))
+        if key is not None:
+            with _lock:
+                _known[key] = prepared
+                while len(_known) > _MOST:
+                    _known.popitem(last=False)
+    return prepared, prepared.tensors(found)
