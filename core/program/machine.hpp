@@ -7,11 +7,11 @@ namespace FB_NAMESPACE {
 
 // The function of an operation.
 template <class S>
-auto function_of(Op op) -> void (*)(const Step<S>&, S* const*) {
+auto function_of(Op op, int64_t count, bool broadcast) -> void (*)(const Step<S>&, S* const*) {
     switch (op) {
 #define FB_CASE(name) \
     case Op::name:    \
-        return pointwise<S, Do_##name>;
+        return pointwise_for<S, Do_##name>(count, broadcast);
         FB_UNARY(FB_CASE)
         FB_BINARY(FB_CASE)
         FB_TERNARY(FB_CASE)
@@ -75,11 +75,11 @@ public:
 private:
     void keep_state(int64_t i) {
         Step<S>& s = step_[steps_++];
-        s.run = pointwise<S, Do_copy>;
         s.dst = slots.before[i];
         s.operand[0] = slots.place[i];
         s.L = slots.L;
         s.count = slots.program.slot[i].rows * slots.L;
+        s.run = pointwise_for<S, Do_copy>(s.count, false);
     }
 
     void bind(const Code& c, const Packed<S>& packed) {
@@ -91,17 +91,18 @@ private:
         s.rows = c.rows;
         s.count = c.rows * slots.L;
         s.dst = slots.place[c.dst];
-        s.run = function_of<S>(c.op);
         for (int k = 0; k < arity(c.op); ++k) {
             s.operand[k] = slots.place[c.operand[k]];
             const Kind kind = kind_of(c.operand[k]);
             if (kind == Kind::constant || kind == Kind::held) s.filled |= 1 << k;
         }
         if (!is_coupled(c.op)) {
-            if (c.rows > 1) s.broadcast = int(c.broadcast);
+            if (c.rows > 1) s.broadcast = int(c.broadcast) & ((1 << arity(c.op)) - 1);
+            s.run = function_of<S>(c.op, s.count, s.broadcast);
             if (p.slot[c.dst].kind == Kind::view) s.run = copy_exactly<S>;
             return;
         }
+        s.run = function_of<S>(c.op, s.count, false);
         s.source = p.slot[c.operand[0]].rows;
         s.table = p.table + c.extra;
         s.number = c.operand[2];

@@ -1,38 +1,9 @@
 // Pointwise instructions: one loop over rows and lanes at once, in whole vectors.
 #pragma once
-#include <cmath>
-
 #include "../math.hpp"
 #include "step.hpp"
 
 namespace FB_NAMESPACE {
-
-template <class S, int W, class V, class F>
-FB_INLINE V stopgap(F&& f, V a, V b) {
-    if constexpr (W == 1)
-        return f(a, b);
-    else
-        for (int i = 0; i < W; ++i) a[i] = f(a[i], b[i]);
-    return a;
-}
-#define FB_STOPGAP(name, call)                                                                     \
-    struct Do_##name {                                                                             \
-        static constexpr Op op = Op::name;                                                         \
-        template <class S, int W, class V>                                                         \
-        static FB_INLINE V of([[maybe_unused]] V a, [[maybe_unused]] V b, V) {                     \
-            if constexpr (arity(op) == 1) {                                                        \
-                if constexpr (requires { v##name<S, W>(a); })                                      \
-                    return v##name<S, W>(a);                                                       \
-                else                                                                               \
-                    return stopgap<S, W>([](S a, [[maybe_unused]] S b) { return S(call); }, a, b); \
-            } else {                                                                               \
-                if constexpr (requires { v##name<S, W>(a, b); })                                   \
-                    return v##name<S, W>(a, b);                                                    \
-                else                                                                               \
-                    return stopgap<S, W>([](S a, S b) { return S(call); }, a, b);                  \
-            }                                                                                      \
-        }                                                                                          \
-    };
 
 // Rounded to float32 and back.
 template <class S, int W, class V = typename vector_of<S, W>::type>
@@ -68,18 +39,18 @@ FB_DEFINE(log10, (vlog10<S, W>(a)))
 FB_DEFINE(sin, (vsin<S, W>(a)))
 FB_DEFINE(cos, (vcos<S, W>(a)))
 FB_DEFINE(tan, (vtan<S, W>(a)))
-FB_STOPGAP(asin, std::asin(a))
-FB_STOPGAP(acos, std::acos(a))
-FB_STOPGAP(atan, std::atan(a))
-FB_STOPGAP(sinh, std::sinh(a))
-FB_STOPGAP(cosh, std::cosh(a))
-FB_STOPGAP(asinh, std::asinh(a))
-FB_STOPGAP(acosh, std::acosh(a))
-FB_STOPGAP(atanh, std::atanh(a))
+FB_DEFINE(asin, (vasin<S, W>(a)))
+FB_DEFINE(acos, (vacos<S, W>(a)))
+FB_DEFINE(atan, (vatan<S, W>(a)))
+FB_DEFINE(sinh, (vsinh<S, W>(a)))
+FB_DEFINE(cosh, (vcosh<S, W>(a)))
+FB_DEFINE(asinh, (vasinh<S, W>(a)))
+FB_DEFINE(acosh, (vacosh<S, W>(a)))
+FB_DEFINE(atanh, (vatanh<S, W>(a)))
 FB_DEFINE(tanh, (vtanh<S, W>(a)))
 FB_DEFINE(sigmoid, (vsigmoid<S, W>(a)))
-FB_STOPGAP(erf, std::erf(a))
-FB_STOPGAP(erfc, std::erfc(a))
+FB_DEFINE(erf, (verf<S, W>(a)))
+FB_DEFINE(erfc, (verfc<S, W>(a)))
 FB_DEFINE(floor, (vfloor<S, W>(a)))
 FB_DEFINE(ceil, (vceil<S, W>(a)))
 FB_DEFINE(trunc, (vtrunc<S, W>(a)))
@@ -93,8 +64,8 @@ FB_DEFINE(mul, a* b)
 FB_DEFINE(div, a / b)
 FB_DEFINE(min, (vmin<S, W>(a, b)))
 FB_DEFINE(max, (vmax<S, W>(a, b)))
-FB_STOPGAP(pow, std::pow(a, b))
-FB_STOPGAP(atan2, std::atan2(a, b))
+FB_DEFINE(pow, (vpow<S, W>(a, b)))
+FB_DEFINE(atan2, (vatan2<S, W>(a, b)))
 FB_DEFINE(fmod, (vfmod<S, W>(a, b)))
 FB_DEFINE(remainder, (vremainder<S, W>(a, b)))
 FB_DEFINE(lt, a < b ? one : zero)
@@ -114,39 +85,71 @@ template <class S>
 FB_INLINE void fill_vector(const S* row, int L, S* vector) {
     constexpr int W = native<S>;
     if (L == 1) return store(vector, row[0] + typename vector_of<S, W>::type{});
-    for (int l = 0; l < W; l += L) std::memcpy(vector + l, row, size_t(L) * sizeof(S));
+    constexpr int narrow = least(W, 8);  // the only other width that fills no vector
+    for (int l = 0; l < W; l += narrow) store(vector + l, load<S, narrow>(row));
 }
 
+// F on vectors of up to three operands.
 template <class S, class F>
-void pointwise(const Step<S>& s, S* const* base) {
-    constexpr int W = native<S>, count = arity(F::op);
+struct Apply {
+    static constexpr int W = native<S>, count = arity(F::op);
     using V = typename vector_of<S, W>::type;
+
+    static FB_INLINE void at(S* d, const S* a, const S* b, const S* c) {
+        const V x = load<S, W>(a);
+        const V y = count > 1 ? load<S, W>(b) : x;
+        const V z = count > 2 ? load<S, W>(c) : x;
+        store(d, F::template of<S, W, V>(x, y, z));
+    }
+};
+
+// Every operand has the rows of dst. N: how many vectors that is, 0 if any number; the few that matter have their own.
+template <class S, class F, int N>
+void pointwise(const Step<S>& s, S* const* base) {
+    constexpr int W = native<S>, count = Apply<S, F>::count;
     S* d = s.to(base);
     const S* a = s.template from<0>(base);
     const S* b = count > 1 ? s.template from<1>(base) : a;
     const S* c = count > 2 ? s.template from<2>(base) : a;
-    const auto apply = [&](int64_t i, int64_t j, int64_t k, int64_t to) __attribute__((always_inline)) {
-        const V x = load<S, W>(a + i);
-        const V y = count > 1 ? load<S, W>(b + j) : x;
-        const V z = count > 2 ? load<S, W>(c + k) : x;
-        store(d + to, F::template of<S, W, V>(x, y, z));
-    };
-    if (!s.broadcast) {
+    if constexpr (N > 0) {
+#pragma GCC unroll 8
+        for (int i = 0; i < N * W; i += W) Apply<S, F>::at(d + i, a + i, b + i, c + i);
+    } else {
+        const int64_t end = s.count;
 #pragma GCC unroll 4
-        for (int64_t i = 0; i < s.count; i += W) apply(i, i, i, i);
-        return;
+        for (int64_t i = 0; i < end; i += W) Apply<S, F>::at(d + i, a + i, b + i, c + i);
     }
+}
+
+// Some operands are one row that serves all: whole vectors of it if lanes fill them, otherwise a vector filled with it.
+template <class S, class F>
+void pointwise_broadcast(const Step<S>& s, S* const* base) {
+    constexpr int W = native<S>, count = Apply<S, F>::count;
+    S* d = s.to(base);
+    const S* operand[3] = {s.template from<0>(base), nullptr, nullptr};
+    if constexpr (count > 1) operand[1] = s.template from<1>(base);
+    if constexpr (count > 2) operand[2] = s.template from<2>(base);
     alignas(64) S row[count][W];
     int64_t mask[3] = {-1, -1, -1};
-    const S** const operand[3] = {&a, &b, &c};
     for (int k = 0; k < count; ++k) {
         if (!(s.broadcast >> k & 1)) continue;
         mask[k] = s.L >= W ? s.L - 1 : 0;
         if (s.L >= W || s.filled >> k & 1) continue;
-        fill_vector(*operand[k], s.L, row[k]);
-        *operand[k] = row[k];
+        fill_vector(operand[k], s.L, row[k]);
+        operand[k] = row[k];
     }
-    for (int64_t i = 0; i < s.count; i += W) apply(i & mask[0], i & mask[1], i & mask[2], i);
+    const int64_t end = s.count;
+    for (int64_t i = 0; i < end; i += W)
+        Apply<S, F>::at(d + i, operand[0] + (i & mask[0]), operand[1] + (i & mask[1]), operand[2] + (i & mask[2]));
+}
+
+template <class S, class F>
+auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&, S* const*) {
+    constexpr int W = native<S>;
+    if (broadcast) return pointwise_broadcast<S, F>;
+    if (count <= W) return pointwise<S, F, 1>;
+    if (count == 4 * W) return pointwise<S, F, 4>;
+    return pointwise<S, F, 0>;
 }
 
 // A copy into a view writes the rows of the view and nothing else.

@@ -80,6 +80,7 @@ public:
         }
     }
 
+    int64_t count() const { return count_; }
     int64_t index(const Sizes& lane, int64_t frame, int64_t row, int64_t column) const {
         int64_t at = frame * strides_[dims_] + row * strides_[dims_ + 1] + column * strides_[dims_ + 2];
         for (size_t i = 0; i < dims_; ++i) at += lane[i] * strides_[i];
