@@ -37,11 +37,11 @@ FB_INLINE Vec<S, W> vceil(Vec<S, W> x) {
     return where<S, W>(r < x, with_sign<S, W>(r + S(1), x), r);
 }
 
-// -1, 0 or 1.
+// -1, 0 or 1; like torch's, 0 for NaN.
 template <class S, int W>
 FB_INLINE Vec<S, W> vsign(Vec<S, W> x) {
-    const Vec<S, W> s = with_sign<S, W>(splat<S, W>(1), x);
-    return where<S, W>(magnitude<S, W>(x) > S(0), s, x);
+    const Vec<S, W> one = splat<S, W>(1), zero = Vec<S, W>{};
+    return where<S, W>(x > zero, one, where<S, W>(x < zero, -one, zero));
 }
 
 // lesser gives y when either is NaN.

@@ -36,12 +36,13 @@ inline constexpr S integer_shift = S(1.5) * S(int64_t(1) << Format<S>::digits);
 inline constexpr double turns_of_one = 0.63661977236758134308;  // 2 / pi
 
 // For 0 <= a < limit. pi/2 in parts of 33 bits, whose products with n < 2^20 are exact (Cody and Waite; fdlibm's
-// parts).
+// parts). What the second difference rounds off goes into the third.
 template <int W>
 FB_INLINE Angle<double, W> reduce_angle(Vec<double, W> a) {
     const Vec<double, W> t = a * turns_of_one + integer_shift<double>, n = t - integer_shift<double>;
-    const Vec<double, W> r = (a - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11;
-    return {r - n * 2.02226624879595063154e-21, bits<double, W>(t)};
+    const Vec<double, W> first = a - n * 1.57079632673412561417e+00, part = n * 6.07710050630396597660e-11;
+    const Vec<double, W> second = first - part, rest = (first - second) - part;
+    return {second + (rest - n * 2.02226624879595063154e-21), bits<double, W>(t)};
 }
 #if defined(__FMA__)
 // Products in full length leave exact differences: a float needs three parts of any length.
