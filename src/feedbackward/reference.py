@@ -160,23 +160,19 @@ def scan(
 ) -> tuple[Any, Any]:
     """`feedbackward.scan` as a loop over its cell; as many steps as xs has, or ``length`` where it has no tensors."""
     leaves, tree = pytree.tree_flatten(xs)
-    steps = leaves[0].shape[dim] if leaves else length
-    carry, ys, y_tree = init, [], None
+    axis = dim % leaves[0].ndim if leaves else 0
+    steps: int = leaves[0].shape[axis] if leaves else length or 0
+    carry, ys = init, []
     for t in reversed(range(steps)) if reverse else range(steps):
         carry, y = cell(carry, pytree.tree_unflatten([x.select(dim, t) for x in leaves], tree))
-        y_leaves, y_tree = pytree.tree_flatten(y)
-        ys.append(y_leaves)
-    if y_tree is None:  # no step was run: one on zeros shows the form of y
-        _, y = cell(
-            init,
-            pytree.tree_unflatten(
-                [x.new_zeros(x.shape[: dim % x.ndim] + x.shape[dim % x.ndim + 1 :]) for x in leaves], tree
-            ),
-        )
-        y_leaves, y_tree = pytree.tree_flatten(y)
-        stacked = [o.new_empty((0, *o.shape)) for o in y_leaves]
+        ys.append(pytree.tree_flatten(y))
+    if not ys:  # no step was run: one on zeros shows the form of y
+        zeros = [x.new_zeros(x.movedim(dim, 0).shape[1:]) for x in leaves]
+        y_leaves, y_tree = pytree.tree_flatten(cell(init, pytree.tree_unflatten(zeros, tree))[1])
+        stacked = [y.new_empty((0, *y.shape)) for y in y_leaves]
     else:
-        stacked = [torch.stack(column) for column in zip(*(reversed(ys) if reverse else ys), strict=True)]
-    axis = dim % leaves[0].ndim if leaves else 0
-    moved = [o if axis == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in stacked]
+        y_tree = ys[0][1]
+        columns = zip(*(y for y, _ in (reversed(ys) if reverse else ys)), strict=True)
+        stacked = [torch.stack(column) for column in columns]
+    moved = [y if axis == 0 else y.movedim(0, dim if dim < 0 else min(dim, y.ndim - 1)) for y in stacked]
     return carry, pytree.tree_unflatten(moved, y_tree)

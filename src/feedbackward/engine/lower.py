@@ -1,8 +1,8 @@
 """From ATen operators to the lane IR, and what stays outside the loop.
 
-Lanes are the axes of the carry over which every operator does the same thing: as many leading axes as possible. A value
-in the loop knows which of its axes are lanes; the others, flattened, are its rows. What depends on x alone runs outside,
-over the whole sequence; what depends on neither runs outside once; both may be any operator of torch.
+Lanes are the axes of the carry over which every operator does the same thing: as many leading axes as possible. A
+value in the loop knows which of its axes are lanes; the others, flattened, are its rows. What depends on x alone runs
+outside, over the whole sequence; what depends on neither runs outside once; both may be any operator of torch.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def lower(trace: Trace, scalar: bool = False) -> Lowering:
 
     Args:
         trace: The traced step.
-        scalar: Leave as little as possible in the loop, for few lanes: everything that depends on x alone stays outside.
+        scalar: Leave as little as possible in the loop, for few lanes: all that depends on x alone stays outside.
     """
     carried = [n for n in trace.module.graph.nodes if n.op == "placeholder"][: trace.carry]
     shapes = [tuple(n.meta["val"].shape) for n in carried if n.meta["val"].ndim]
@@ -125,6 +125,8 @@ def dependencies(trace: Trace) -> dict[fx.Node, int]:
 
 @dataclass
 class Lowerer:
+    """Lowers one traced cell with the first ``axes`` axes of the carry as lanes."""
+
     trace: Trace
     axes: int
     scalar: bool
@@ -137,6 +139,11 @@ class Lowerer:
     leaf_rows: dict[Feed, int] = field(default_factory=dict)
 
     def run(self) -> Lowering:
+        """Lower every node in order.
+
+        Raises:
+            Misfit: Some operator mixes these lanes.
+        """
         self.kind = dependencies(self.trace)
         nodes = list(self.trace.module.graph.nodes)
         carried = [n for n in nodes if n.op == "placeholder"][: self.trace.carry]
@@ -212,7 +219,7 @@ class Lowerer:
             tensor = self.trace.captured[node.meta["captured"]]
             return tensor.detach()
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.integers)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+        return node.target(*args, **kwargs)
 
     def _aligned(self, node: fx.Node, ndim: int, lanes: tuple[int | None, ...]) -> Value:
         """A node as an operand of something with ``ndim`` axes of which ``lanes`` are lanes: aligned at the right."""
@@ -251,7 +258,7 @@ class Lowerer:
             self.leaf_rows[feed] = math.prod(self.channels(node, lanes))
         return self.g.emit(op, rows=self.leaf_rows[feed], attr=feeds.index(feed))
 
-    def matrix(self, weights: Weights, kind: str, rows: int, columns: int, **more: int) -> Matrix:
+    def matrix(self, weights: Weights, kind: str, rows: int, columns: int, **more: Any) -> Matrix:
         """The linear map by weights from outside."""
         if weights not in self.matrices:
             self.matrices.append(weights)
@@ -275,7 +282,11 @@ class Lowerer:
             lanes = self.lane_axes(node)
             value = self.pointwise(node, lanes)
             return Lowered(self.g.widen(value, math.prod(self.channels(node, lanes))), lanes)
-        raise refusal(f"{name_of(node)} has no native form", _remedy(name), line_of(node))
+        raise refusal(
+            f"{name_of(node)} has no native form",
+            "write it with pointwise operators, products with matrices and reductions, or apply it to x alone",
+            line_of(node),
+        )
 
     def lane_axes(self, node: fx.Node, inputs: Iterable[fx.Node] | None = None) -> tuple[int, ...]:
         """The lane axes of a result that is aligned at the right with those inputs that are in the loop."""
@@ -355,10 +366,12 @@ def base_name(node: fx.Node) -> str:
 
 
 def name_of(node: fx.Node) -> str:
+    """The operator as torch prints it."""
     return str(node.target) if node.op == "call_function" else f"{node.op} {node.name}"
 
 
 def is_pointwise(node: fx.Node) -> bool:
+    """Whether every element of the result depends on the same element of the arguments alone."""
     return base_name(node) in POINTWISE or base_name(node) == "_to_copy"
 
 

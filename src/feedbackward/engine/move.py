@@ -50,14 +50,14 @@ def move(lowerer: Lowerer, node: fx.Node) -> Any:
     several = isinstance(moved_rows, (list, tuple))
     results = []
     for row, lane in zip(*((moved_rows, moved_lanes) if several else ([moved_rows], [moved_lanes])), strict=True):
-        on = _lane_axes(lane, lowerer.count)
-        if on is None and len(tensors) == 1 and (folded := _folded(lowerer, tensors[0], row, everything)):
+        axes = _lane_axes(lane, lowerer.count)
+        if axes is None and len(tensors) == 1 and (folded := _folded(lowerer, tensors[0], row, everything)):
             return folded
-        order = [*(on or ()), *(a for a in range(row.ndim) if a not in (on or ()))]
-        table = row.permute(order).reshape(lowerer.count if on else 1, -1)
-        if on is None or not bool((table == table[:1]).all()):
+        order = [*(axes or ()), *(a for a in range(row.ndim) if a not in (axes or ()))]
+        table = row.permute(order).reshape(lowerer.count if axes else 1, -1)
+        if axes is None or not bool((table == table[:1]).all()):
             raise Misfit(node, "moves elements between lanes, or in different ways in different lanes")
-        results.append(Lowered(lowerer.g.gather(everything, table[0].tolist()), on))
+        results.append(Lowered(lowerer.g.gather(everything, table[0].tolist()), axes))
     return results if several else results[0]
 
 

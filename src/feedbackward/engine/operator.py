@@ -14,6 +14,7 @@ the states as one more sequence, and runs through this same operator.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,7 @@ class Tensors:
         ends = [0]
         for part in (step.held, step.matrices, step.sequences, step.states):
             ends.append(ends[-1] + len(part))
-        return cls(*(list(flat[a:b]) for a, b in zip(ends, ends[1:], strict=False)))
+        return cls(*(list(flat[a:b]) for a, b in itertools.pairwise(ends)))
 
 
 def run(
@@ -112,7 +113,8 @@ def run(
     if is_transformed():
         if torch.compiler.is_compiling():
             torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
-        results: Any = _Function.apply(settings, *tensors)
+        apply: Any = _Function.apply
+        results = apply(settings, *tensors)
     else:
         results = torch.ops.feedbackward.scan_program.default(list(tensors), *settings)
     count = len(_program(program).outputs)

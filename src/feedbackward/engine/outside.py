@@ -7,28 +7,40 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, fx
 
-from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies
+from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies, is_pointwise
 from .trace import Trace
+
+Graph = Callable[..., list[Tensor]]
 
 
 class Outside:
     """The two graphs beside the loop, free of any tensor that the cell closes over."""
 
-    def __init__(self, once: fx.GraphModule, along: fx.GraphModule, xs: list[int], shared: list[int]) -> None:
-        self.once, self.along, self.xs, self.shared = once, along, xs, shared
+    def __init__(self, once: fx.Graph, along: fx.Graph, xs: list[int], shared: list[int], aligned: bool) -> None:
+        self.once, self.along, self.aligned = _function(once), _function(along), aligned
+        self.xs, self.shared = xs, shared
 
     def run(self, captured: Sequence[Tensor], xs: Sequence[Tensor], steps: int) -> tuple[list[Tensor], list[Tensor]]:
         """The results of both graphs; xs have time first."""
         once = self.once(*captured)
         inputs = [xs[i] for i in self.xs]
         shared = [once[i] for i in self.shared]
-        if all(n.op != "call_function" for n in self.along.graph.nodes):
+        if self.aligned:
             return once, self.along(*inputs, *shared)
         if steps == 0:
             dummies = self.along(*(x.new_zeros(x.shape[1:]) for x in inputs), *shared)
             return once, [d.new_empty((0, *d.shape)) for d in dummies]
         over_time = torch.vmap(self.along, in_dims=(*(0 for _ in inputs), *(None for _ in shared)))
         return once, list(over_time(*inputs, *shared))
+
+
+def _function(graph: fx.Graph) -> Graph:
+    """A graph as a function; one that only passes on its inputs costs nothing."""
+    nodes = list(graph.nodes)
+    if all(n.op in ("placeholder", "output") for n in nodes):
+        chosen = [nodes.index(n) for n in nodes[-1].args[0]]
+        return lambda *inputs: [inputs[i] for i in chosen]
+    return fx.GraphModule(torch.nn.Module(), graph).forward
 
 
 def split(trace: Trace, lowering: Lowering) -> tuple[Outside, dict[fx.Node, tuple[str, int]]]:
@@ -48,9 +60,19 @@ def split(trace: Trace, lowering: Lowering) -> tuple[Outside, dict[fx.Node, tupl
         _graph([*(leaves[i] for i in xs), *shared], along),
         xs,
         [once.index(n) for n in shared],
+        all(_is_aligned(n, kind) for n in inner),
     )
     place = {n: (name, i) for name, group in (("once", once), ("along", along)) for i, n in enumerate(group)}
     return outside, place
+
+
+def _is_aligned(node: fx.Node, kind: dict[fx.Node, int]) -> bool:
+    """Whether a node of the sequence can be computed with time as one more axis in front, as it is."""
+    if node.op == "placeholder":
+        return True
+    ndim = node.meta["val"].ndim
+    inputs = [n for n in node.all_input_nodes if kind[n] == SEQUENCE]
+    return is_pointwise(node) and all(n.meta["val"].ndim == ndim for n in inputs)
 
 
 def _ancestors(ends: Sequence[fx.Node], inside: Callable[[fx.Node], bool]) -> dict[fx.Node, None]:
@@ -65,7 +87,7 @@ def _ancestors(ends: Sequence[fx.Node], inside: Callable[[fx.Node], bool]) -> di
     return found
 
 
-def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.GraphModule:
+def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
     """The part of a traced graph that leads from ``inputs`` to ``ends``."""
     graph = fx.Graph()
     made: dict[fx.Node, fx.Node] = {n: graph.placeholder(n.name) for n in inputs}
@@ -75,4 +97,4 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.GraphModule
             made[node] = graph.node_copy(node, lambda n: made[n])
             made[node].meta = {}
     graph.output([made[n] for n in ends])
-    return fx.GraphModule(torch.nn.Module(), graph)
+    return graph

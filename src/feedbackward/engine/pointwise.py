@@ -18,6 +18,7 @@ class Formula:
         self.g, self.rows = g, rows
 
     def __call__(self, op: str, *args: Operand) -> Value:
+        """The value of one operation."""
         values = [a if isinstance(a, Value) else self.g.constant(float(a)) for a in args]
         return self.g.emit(op, *values, rows=self.rows)
 
@@ -147,8 +148,8 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     **{
         name: _named(name)
         for name in (
-            "neg abs sqrt rsqrt reciprocal exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh asinh acosh "
-            "atanh tanh sigmoid erf erfc floor ceil trunc sign mul atan2 fmod remainder lt le gt ge eq ne"
+            "neg abs sqrt rsqrt reciprocal exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh asinh "
+            "acosh atanh tanh sigmoid erf erfc floor ceil trunc sign mul atan2 fmod remainder lt le gt ge eq ne"
         ).split()
     },
     "add": lambda f, a, b, alpha=1: f("add", a, _scaled(f, b, alpha)),

@@ -20,6 +20,7 @@ from .trace import Spec, Trace, trace
 
 _FEW_LANES = 16  # up to here a step has little to do, and what depends on x alone is better done for all steps at once
 _MOST = 256  # cells that are remembered
+_IN_ORDER = tuple(range(64))
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Form:
     x_tree: Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Leaf:
     """How a tensor becomes a leaf of the program: axes in order, then flattened to (*lanes, rows)."""
 
@@ -41,12 +42,14 @@ class _Leaf:
     shape: tuple[int, ...]
 
     def of(self, tensor: Tensor, dtype: torch.dtype, time: bool) -> Tensor:
-        shift = int(time)
-        tensor = tensor.permute([*range(shift), *(a + shift for a in self.order)])
-        return tensor.reshape([*tensor.shape[:shift], *self.shape]).to(dtype)
+        tensor = _permuted(tensor, self.order, time)
+        lead = tensor.shape[:1] if time else ()
+        if tensor.shape != (*lead, *self.shape):
+            tensor = tensor.reshape([*lead, *self.shape])
+        return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Result:
     """How a tensor of the program, (*lanes, rows), becomes one of the cell's."""
 
@@ -57,12 +60,20 @@ class _Result:
     whole: bool  # whether it has the lanes; otherwise it is the same in all of them
 
     def of(self, tensor: Tensor, lanes: Sequence[int], time: bool) -> Tensor:
-        shift = int(time)
         if not self.whole:
             for _ in lanes:
-                tensor = tensor.select(shift, 0)
-        tensor = tensor.reshape([*tensor.shape[:shift], *self.shape])
-        return tensor.permute([*range(shift), *(a + shift for a in self.order)]).to(self.dtype)
+                tensor = tensor.select(int(time), 0)
+        lead = tensor.shape[:1] if time else ()
+        if tensor.shape != (*lead, *self.shape):
+            tensor = tensor.reshape([*lead, *self.shape])
+        tensor = _permuted(tensor, self.order, time)
+        return tensor if tensor.dtype == self.dtype else tensor.to(self.dtype)
+
+
+def _permuted(tensor: Tensor, order: tuple[int, ...], time: bool) -> Tensor:
+    if order == _IN_ORDER[: len(order)]:
+        return tensor
+    return tensor.permute([0, *(a + 1 for a in order)] if time else order)
 
 
 class Prepared:

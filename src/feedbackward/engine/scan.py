@@ -37,22 +37,22 @@ def scan(
 
         carry[t], y[t] = cell(carry[t-1], x[t]),    t = 0 .. T-1,    carry[-1] = init
 
-    The signature is that of `torch._higher_order_ops.scan` and of `jax.lax.scan`. The cell is traced once for every form
-    of its arguments. What it computes from x alone, or from parameters alone, runs outside the loop and may be any
-    operator of torch; what depends on the carry is compiled to a program for the native loop: pointwise operators,
-    slices and stacks, products with matrices, sums, softmax and layer norm over axes of one batch element.
+    The signature is that of `torch._higher_order_ops.scan` and of `jax.lax.scan`. The cell is traced once for every
+    form of its arguments. What it computes from x alone, or from parameters alone, runs outside the loop and may be any
+    operator of torch; what depends on the carry becomes a program for the native loop: pointwise operators, slices and
+    stacks, products with matrices, sums, softmax and layer norm over axes of one batch element.
 
     Args:
         cell: ``(carry, x) -> (carry, y)``. Carry, x and y are tensors or trees of them (tuples, lists, dicts, None).
             Tensors, parameters and modules that it closes over receive gradients. A `torch.nn.RNNCell`, `GRUCell` or
             `LSTMCell` is a cell as it is, and y its hidden state.
-        init: The first carry: float32 or float64 leaves (or bool), which keep their shapes and dtypes from step to step.
+        init: The first carry: float32 or float64 leaves (or bool), which keep shape and dtype from step to step.
         xs: What the cell reads: every leaf has T at ``dim``. None with ``length``, for cells that read nothing.
         dim: The axis of time in xs, and in y.
         reverse: Run from T-1 to 0.
         length: T, where xs has no leaves.
-        checkpoint: What backward keeps from forward: the carry at steps of its own choice (``"auto"``), or every so many
-            steps (an int: less memory when large, replayed in backward), or all that it needs (None: no replay).
+        checkpoint: What backward keeps from forward: the carry at steps of its own choice (``"auto"``), or every so
+            many steps (an int: less memory when large, replayed in backward), or all that it needs (None: no replay).
         backend: ``"native"``; ``"eager"``, the cell in a Python loop; ``"auto"`` is native, and never falls back.
         check: Compare program and cell, values and gradients, over three steps before the first use of a new cell.
 
@@ -74,7 +74,7 @@ def scan(
         (torch.Size([100, 4]), 0.6513)
         >>> y.sum().backward()
         >>> round(a.grad.item(), 1)
-        -397.9
+        -399.9
     """
     step = as_cell(cell)
     carry, carry_tree = pytree.tree_flatten(init)
@@ -89,8 +89,8 @@ def scan(
         for tensor in tensors:
             if tensor.device.type != "cpu":
                 raise ValueError(
-                    f"scan: {name} is on {tensor.device}, but this version computes on CPU; move it with .cpu(), or use "
-                    'backend="eager"'
+                    f"scan: {name} is on {tensor.device}, but this version computes on CPU; move it with .cpu(), or "
+                    'use backend="eager"'
                 )
     sequences = [x if dim == 0 else x.movedim(dim, 0) for x in leaves]
     form = Form(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from .errors import LoweringError, line_of_exception, refusal
+from .errors import LoweringError, line_of, line_of_exception, refusal
 
 Spec = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of one tensor of one step
 
@@ -96,7 +96,7 @@ def trace(cell: Callable[..., Any], carry: Sequence[Spec], carry_tree: Any, x: S
         if node.op == "get_attr":
             node.meta["captured"] = len(captured)
             captured.append(getattr(module, node.target))
-    _refuse_writes(module)
+    _refuse_what_a_trace_cannot_repeat(module)
     return Trace(module, captured, len(carry), y_spec)
 
 
@@ -111,13 +111,20 @@ def _decompositions() -> dict[Any, Any]:
     return table
 
 
-def _refuse_writes(module: fx.GraphModule) -> None:
-    inputs = {n for n in module.graph.nodes if n.op in ("placeholder", "get_attr")}
+def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule) -> None:
+    given = {n for n in module.graph.nodes if n.op in ("placeholder", "get_attr")}
     for node in module.graph.nodes:
-        if node.target is torch.ops.aten.copy_.default and node.args[0] in inputs:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise refusal(
+                f"{node.target} draws random numbers",
+                "draw them outside, for the whole sequence, and pass them in xs",
+                line_of(node),
+            )
+        if node.target is torch.ops.aten.copy_.default and node.args[0] in given:
             raise refusal(
                 "the cell writes into a tensor that it was given or closes over",
-                "return the new value in the carry instead",
+                "return the new value instead, in the carry if a later step needs it",
+                line_of(node),
             )
 
 
