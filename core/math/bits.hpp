@@ -1,7 +1,7 @@
 // What the functions of this folder are made of: masks, the bits of a number, polynomials, lanes one at a time.
 //
 // A mask is what a comparison gives: an integer vector of 0 and -1, or for W = 1 a bool. Sums and products here are
-// written so that they are right with and without fused multiply-add; none relies on the order of a contraction.
+// written so that they are right with and without fused multiply-add, whichever of them the compiler fuses.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -16,13 +16,11 @@ template <class S>
 struct Format;
 template <>
 struct Format<float> {
-    using Int = int32_t;
     using Unsigned = uint32_t;
     static constexpr int digits = 23, bias = 127;
 };
 template <>
 struct Format<double> {
-    using Int = int64_t;
     using Unsigned = uint64_t;
     static constexpr int digits = 52, bias = 1023;
 };
@@ -61,6 +59,10 @@ FB_INLINE Vec<S, W> number(Bits<S, W> b) {
     std::memcpy(&x, &b, sizeof x);
     return x;
 }
+
+// Added to a number below 2^(digits - 1), 1.5 * 2^digits rounds it to an integer, which stands in the lowest bits.
+template <class S>
+inline constexpr S integer_shift = S(1.5) * S(int64_t(1) << Format<S>::digits);
 
 template <class S, int W, class M>
 FB_INLINE Vec<S, W> where(M mask, Vec<S, W> a, Vec<S, W> b) {
@@ -189,6 +191,17 @@ FB_INLINE Vec<S, W> product(Vec<S, W> a, Vec<S, W> b, Vec<S, W>& e) {
     const Vec<S, W> b1 = number<S, W>(bits<S, W>(b) & upper), b2 = b - b1;
     e = (((a1 * b1 - p) + a1 * b2) + a2 * b1) + a2 * b2;
     return p;
+}
+
+// c - a b, rounded once, on a processor that has it. (Left to the compiler, fusing depends on the level of
+// optimization.)
+template <int W>
+FB_INLINE Vec<float, W> fused_rest(Vec<float, W> c, Vec<float, W> a, float b) {
+    if constexpr (W == 1)
+        return __builtin_fmaf(-a, b, c);
+    else
+        for (int i = 0; i < W; ++i) c[i] = __builtin_fmaf(-a[i], b, c[i]);
+    return c;
 }
 
 // Whether the mask holds in any lane.

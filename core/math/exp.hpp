@@ -1,4 +1,4 @@
-// exp, and what follows from it: expm1, tanh, sigmoid, sinh, cosh.
+// exp, and what follows from it: expm1, tanh, sigmoid.
 //
 // x = n ln 2 + r with |r| <= ln(2) / 2, so that exp(x) = 2^n exp(r) and exp(r) = 1 + r + r^2 q(r).
 #pragma once
@@ -32,7 +32,7 @@ struct Exponential<double> {
                                    2.502018329185223e-08};
 };
 
-// n; the same as an integer, plus `offset`; and exp(r) - 1, from |x| < 2^20. What x leaves out is `rest`.
+// n; p = exp(r) - 1; and e, n as an integer, plus `offset`. For |x| < 2^20; `rest` is what x leaves out.
 template <class S, int W>
 struct Reduced {
     Vec<S, W> n, p;
@@ -41,8 +41,7 @@ struct Reduced {
 template <class S, int W>
 FB_INLINE Reduced<S, W> reduce_exp(Vec<S, W> x, int offset, Vec<S, W> rest = Vec<S, W>{}) {
     using C = Exponential<S>;
-    // Adding 1.5 * 2^digits leaves the nearest integer in the lowest bits.
-    constexpr S shift = S(1.5) * S(int64_t(1) << Format<S>::digits);
+    constexpr S shift = integer_shift<S>;
     const Vec<S, W> t = x * S(1.44269504088896340736) + shift, n = t - shift;
     const Vec<S, W> r = ((x - n * C::ln2_high) - n * C::ln2_low) + rest;
     return {n, (r * r) * poly<S, W>(r, C::q) + r,

@@ -30,9 +30,6 @@ struct Angle {
     Bits<S, W> n;
 };
 
-// Rounds to an integer, which is left in the lowest bits: 1.5 * 2^digits.
-template <class S>
-inline constexpr S integer_shift = S(1.5) * S(int64_t(1) << Format<S>::digits);
 inline constexpr double turns_of_one = 0.63661977236758134308;  // 2 / pi
 
 // For 0 <= a < limit. pi/2 in parts of 33 bits, whose products with n < 2^20 are exact (Cody and Waite; fdlibm's
@@ -49,8 +46,9 @@ FB_INLINE Angle<double, W> reduce_angle(Vec<double, W> a) {
 template <int W>
 FB_INLINE Angle<float, W> reduce_angle(Vec<float, W> a) {
     const Vec<float, W> t = a * float(turns_of_one) + integer_shift<float>, n = t - integer_shift<float>;
-    const Vec<float, W> r = (a - n * 1.57079637e+00f) - n * -4.37113883e-08f;
-    return {r - n * -1.71512489e-15f, bits<float, W>(t)};
+    const Vec<float, W> first = fused_rest<W>(a, n, 1.57079637e+00f),
+                        second = fused_rest<W>(first, n, -4.37113883e-08f);
+    return {fused_rest<W>(second, n, -1.71512489e-15f), bits<float, W>(t)};
 }
 #else
 // In double, where the remainder of a float needs two parts.
