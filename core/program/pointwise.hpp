@@ -105,12 +105,12 @@ struct Apply {
 
 // Every operand has the rows of dst. N: how many vectors that is, 0 if any number; the few that matter have their own.
 template <class S, class F, int N>
-void pointwise(const Step<S>& s, S* const* base) {
+void pointwise(const Step<S>& s) {
     constexpr int W = native<S>, count = Apply<S, F>::count;
-    S* d = s.to(base);
-    const S* a = s.template from<0>(base);
-    const S* b = count > 1 ? s.template from<1>(base) : a;
-    const S* c = count > 2 ? s.template from<2>(base) : a;
+    S* d = s.dst;
+    const S* a = s.operand[0];
+    const S* b = count > 1 ? s.operand[1] : a;
+    const S* c = count > 2 ? s.operand[2] : a;
     if constexpr (N > 0) {
 #pragma GCC unroll 8
         for (int i = 0; i < N * W; i += W) Apply<S, F>::at(d + i, a + i, b + i, c + i);
@@ -123,12 +123,12 @@ void pointwise(const Step<S>& s, S* const* base) {
 
 // Some operands are one row that serves all: whole vectors of it if lanes fill them, otherwise a vector filled with it.
 template <class S, class F>
-void pointwise_broadcast(const Step<S>& s, S* const* base) {
+void pointwise_broadcast(const Step<S>& s) {
     constexpr int W = native<S>, count = Apply<S, F>::count;
-    S* d = s.to(base);
-    const S* operand[3] = {s.template from<0>(base), nullptr, nullptr};
-    if constexpr (count > 1) operand[1] = s.template from<1>(base);
-    if constexpr (count > 2) operand[2] = s.template from<2>(base);
+    S* d = s.dst;
+    const S* operand[3] = {s.operand[0], nullptr, nullptr};
+    if constexpr (count > 1) operand[1] = s.operand[1];
+    if constexpr (count > 2) operand[2] = s.operand[2];
     alignas(64) S row[count][W];
     int64_t mask[3] = {-1, -1, -1};
     for (int k = 0; k < count; ++k) {
@@ -143,8 +143,16 @@ void pointwise_broadcast(const Step<S>& s, S* const* base) {
         Apply<S, F>::at(d + i, operand[0] + (i & mask[0]), operand[1] + (i & mask[1]), operand[2] + (i & mask[2]));
 }
 
+// One lane, one row.
 template <class S, class F>
-auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&, S* const*) {
+void pointwise_scalar(const Step<S>& s) {
+    constexpr int count = arity(F::op);
+    const S a = *s.operand[0], b = count > 1 ? *s.operand[1] : a, c = count > 2 ? *s.operand[2] : a;
+    *s.dst = F::template of<S, 1, S>(a, b, c);
+}
+
+template <class S, class F>
+auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&) {
     constexpr int W = native<S>;
     if (broadcast) return pointwise_broadcast<S, F>;
     if (count <= W) return pointwise<S, F, 1>;
@@ -154,9 +162,9 @@ auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&, S*
 
 // A copy into a view writes the rows of the view and nothing else.
 template <class S>
-void copy_exactly(const Step<S>& s, S* const* base) {
-    S* d = s.to(base);
-    const S* a = s.template from<0>(base);
+void copy_exactly(const Step<S>& s) {
+    S* d = s.dst;
+    const S* a = s.operand[0];
     if (!s.broadcast) {
         std::memmove(d, a, size_t(s.count) * sizeof(S));
         return;

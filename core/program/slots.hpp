@@ -5,8 +5,9 @@
 // in the order of execution. Frames are `staged` (sequences and outputs) or `kept` (what the adjoint finds again:
 // records, and states as they were before the step).
 //
-// Every slot is padded to whole vectors, so that loops over it need no remainder: they may write what lies behind the
-// last row. A loop that reads a view may also read what lies behind its slot; each region ends in room for that.
+// Unless all are scalars, every slot is padded to whole vectors, so that loops over it need no remainder: they may
+// write what lies behind the last row. A loop that reads a view may also read what lies behind its slot; each region
+// ends in room for that.
 #pragma once
 #include "../lanes.hpp"
 #include "../memory.hpp"
@@ -32,7 +33,7 @@ template <class S>
 struct Slots {
     Program program, forward;  // forward: of an adjoint
     int L = 1;
-    int64_t unit = native<S>;  // sizes are multiples of this
+    int64_t unit = 1;          // sizes are multiples of this
     Zeros<Place> place;        // (slots)
     Zeros<Place> before;       // (slots): of a kept state
     Zeros<bool> state_kept;    // (slots)
@@ -44,7 +45,12 @@ struct Slots {
 
     // `other`: the forward program's slots, when this is an adjoint. Both share the fixed region.
     Slots(const Program& p, int L, const Role& role, const Slots* other)
-        : program(p), L(L), place(p.slots), before(p.slots), state_kept(p.slots) {
+        : program(p),
+          L(L),
+          unit(L == 1 && is_scalar(p) ? 1 : native<S>),
+          place(p.slots),
+          before(p.slots),
+          state_kept(p.slots) {
         if (other) forward = other->program;
         first = size[fixed] = other ? other->size[fixed] : 0;
         for (int64_t i = 0; i < p.slots; ++i)
@@ -66,7 +72,7 @@ struct Slots {
                 case Kind::held:
                     place[i] = {fixed, size[fixed]};
                     // A single row is repeated until it fills a vector.
-                    size[fixed] += most(padded(s.rows), unit);
+                    size[fixed] += most<int64_t>(padded(s.rows), native<S>);
                     break;
                 case Kind::temp:
                     place[i] = take(fixed, s.rows);
@@ -92,10 +98,22 @@ struct Slots {
 
     int64_t padded(int64_t rows) const { return (rows * L + unit - 1) / unit * unit; }
 
+    // One lane and one row everywhere: nothing but scalars.
+    bool scalar() const { return unit == 1; }
+
+    // More of the fixed region, for an instruction.
+    void reserve(int64_t scalars) { size[fixed] += (scalars + unit - 1) / unit * unit; }
+
     // Scalars that a step adds to all that is at work, of this program alone.
     int64_t per_step() const { return size[staged] + size[kept]; }
 
 private:
+    static bool is_scalar(const Program& p) {
+        for (int64_t i = 0; i < p.slots; ++i)
+            if (p.slot[i].rows > 1) return false;
+        return true;
+    }
+
     Place take(Base base, int64_t rows) {
         const Place p = {base, size[base]};
         size[base] += padded(rows);

@@ -29,6 +29,12 @@ public:
             return;
         }
         S* lane[max_lanes];
+        if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
+            const S* from = base_ + offset_[0] + first * frame_stride_;
+            for (int64_t i = 0; i < steps; ++i)
+                std::memcpy(to + i * pitch, from + i * sign * frame_stride_, size_t(rows_) * sizeof(S));
+            return;
+        }
         const int64_t stride = upward(first, sign, steps, to, pitch, lane);
         const int64_t ahead = sign * frame_stride_ > 0 ? stride : -stride;
         if (row_stride_ == 1 && rows_ > 1) {
@@ -46,6 +52,12 @@ public:
     void store(int64_t first, int sign, int64_t steps, const S* from, int64_t pitch) const {
         if (!base_) return;
         S* lane[max_lanes];
+        if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
+            S* to = base_ + offset_[0] + first * frame_stride_;
+            for (int64_t i = 0; i < steps; ++i)
+                std::memcpy(to + i * sign * frame_stride_, from + i * pitch, size_t(rows_) * sizeof(S));
+            return;
+        }
         const int64_t stride = upward(first, sign, steps, from, pitch, lane);
         if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
@@ -61,7 +73,7 @@ public:
 
 private:
     static constexpr int64_t frames_ahead = 4;
-    static constexpr int W = native<S>, narrow = least(W, 8);  // vectors of a tile that is narrower than a register
+    static constexpr int W = native<S>;
 
     // Where the lanes stand at the step of lowest address; makes frames and addresses ascend together.
     template <class T>
@@ -81,17 +93,41 @@ private:
         for (int l = 0; l < n_; ++l) lane[l] += stride;
     }
 
+    // Series that are contiguous: in blocks of registers as long as they last, then of narrower ones.
     void contiguous(S* const* lane, int64_t count, int64_t ahead, int64_t pitch, S* to) const {
-        if (L_ >= W || L_ == 1)
-            load_contiguous<S, S>(lane, n_, L_, count, ahead, pitch, to);
-        else
-            load_contiguous<S, S, narrow>(lane, n_, L_, count, ahead, pitch, to);
+        if (L_ == 1) return load_strided<S, S>(lane, 1, n_, L_, count, pitch, to);
+        const S* at[max_lanes] = {};
+        for (int l = 0; l < n_; ++l) at[l] = lane[l];
+        in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
+            load_contiguous<S, S, U>(at, n_, L_, part, ahead, pitch, to + done * pitch);
+            for (int l = 0; l < n_; ++l) at[l] += part;
+        });
     }
     void store_contiguous_of(S* const* lane, int64_t count, int64_t pitch, const S* from) const {
-        if (L_ >= W || L_ == 1)
-            store_contiguous<Write::plain, S, S>(lane, n_, L_, count, pitch, from);
-        else
-            store_contiguous<Write::plain, S, S, narrow>(lane, n_, L_, count, pitch, from);
+        if (L_ == 1) return store_strided<Write::plain>(lane, 1, n_, count, pitch, from);
+        S* at[max_lanes] = {};
+        for (int l = 0; l < n_; ++l) at[l] = lane[l];
+        in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
+            store_contiguous<Write::plain, S, S, U>(at, n_, L_, part, pitch, from + done * pitch);
+            for (int l = 0; l < n_; ++l) at[l] += part;
+        });
+    }
+
+    // f<width>(done, part): parts of `count` that are multiples of the width, but for the last.
+    template <class F>
+    void in_blocks(int64_t count, F&& f) const {
+        int64_t done = 0;
+        if constexpr (W >= 16)
+            if (L_ % W == 0 && count >= W) {
+                f.template operator()<W>(done, count / W * W);
+                done = count / W * W;
+            }
+        constexpr int eight = least(W, 8), four = least(W, 4);
+        if (const int64_t part = (count - done) / eight * eight) {
+            f.template operator()<eight>(done, part);
+            done += part;
+        }
+        if (count > done) f.template operator()<four>(done, count - done);
     }
 
     S* base_ = nullptr;

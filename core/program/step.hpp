@@ -1,4 +1,4 @@
-// An instruction as it runs: a function, and the places it works on.
+// An instruction as it runs: a function, and the addresses it works on in the present step.
 #pragma once
 #include "slots.hpp"
 
@@ -6,8 +6,9 @@ namespace FB_NAMESPACE {
 
 template <class S>
 struct Step {
-    void (*run)(const Step&, S* const* base);
-    Place dst, operand[3];
+    void (*run)(const Step&);
+    S* dst;
+    const S* operand[3];
     int64_t count;   // scalars of dst, L * rows
     int64_t rows;    // of dst
     int64_t source;  // rows of operand 0
@@ -18,14 +19,7 @@ struct Step {
     const S* matrix;       // packed
     int64_t number;        // banded: lower; block: groups
     int64_t diagonals;     // banded
-    Place scratch;         // (scratch_rows of it), for this instruction alone
-    int64_t op;
-
-    FB_INLINE S* to(S* const* base) const { return base[dst.base] + dst.offset; }
-    template <int k>
-    FB_INLINE const S* from(S* const* base) const {
-        return base[operand[k].base] + operand[k].offset;
-    }
+    S* scratch;            // of this instruction alone
 };
 
 template <class S, int W>

@@ -9,13 +9,17 @@ template <class S>
 class Task {
 public:
     Task(const fb_scan& scan, const fb_pass& forward, const fb_pass* adjoint, const Plan<S>& plan, const Space& space)
-        : scan_(scan), plan_(plan), space_(space), forward_(forward, plan.forward) {
+        : scan_(scan),
+          plan_(plan),
+          space_(space),
+          forward_(forward, plan.forward),
+          run_forward_(plan.forward),
+          run_adjoint_(plan.adjoint) {
         if (adjoint) adjoint_ = Side(*adjoint, plan.adjoint);
         arena_.lay([&](Arena& arena) { lay(arena); });
-        base_[fixed] = fixed_;
         for (int64_t i = 0; i < fixed_scalars(); ++i) fixed_[i] = S(0);
-        plan_.forward.prepare(base_);
-        if (adjoint) plan_.adjoint.prepare(base_);
+        plan_.forward.prepare(fixed_);
+        if (adjoint) plan_.adjoint.prepare(fixed_);
     }
 
     // saved: of this tile; NULL: nothing is kept.
@@ -150,7 +154,7 @@ private:
         const Slots<S>& f = plan_.forward.slots;
         S* base[bases] = {fixed_, frames_, kept_frames, nullptr, nullptr};
         const int64_t stride[bases] = {0, f.size[staged], f.size[kept], 0, 0};
-        plan_.forward.run(base, stride, steps);
+        run_forward_.run(base, stride, steps);
     }
     void replay(int64_t first) {
         const int64_t steps = least(plan_.interval, scan_.steps - first);
@@ -164,7 +168,7 @@ private:
         S* base[bases] = {fixed_, adjoint_frames_, nullptr, frames_ + last * f.size[staged],
                           kept_frames + last * f.size[kept]};
         const int64_t stride[bases] = {0, a.size[staged], 0, -f.size[staged], -f.size[kept]};
-        plan_.adjoint.run(base, stride, steps);
+        run_adjoint_.run(base, stride, steps);
         store_outputs(adjoint_, adjoint_frames_, first + last, -1, steps);
     }
 
@@ -178,10 +182,10 @@ private:
     const Plan<S>& plan_;
     const Space& space_;
     Side forward_, adjoint_;
+    typename Machine<S>::Runner run_forward_, run_adjoint_;
     Tile tile_ = {};
     Arena arena_;
     S *fixed_ = nullptr, *frames_ = nullptr, *kept_ = nullptr, *adjoint_frames_ = nullptr, *checkpoints_ = nullptr;
-    S* base_[bases] = {};
 };
 
 }  // namespace FB_NAMESPACE

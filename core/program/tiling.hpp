@@ -17,17 +17,15 @@ struct Tiling {
     Tiling(int64_t lanes, const Program& p, int64_t scalar_bytes) : lanes(lanes) {
         constexpr int64_t cache = 128 * 1024, large = 64, worth_wide = 2 * wide;
         int64_t rows = 0;
-        bool product = false;
         for (int64_t i = 0; i < p.slots; ++i)
             if (p.slot[i].kind != Kind::view) rows += p.slot[i].rows;
-        for (int64_t i = 0; i < p.codes; ++i) product |= p.code[i].op == Op::dense || p.code[i].op == Op::block;
         if (lanes <= few)
             rest = 1;
         else if (lanes <= half || (lanes <= narrow && rows >= large))
             rest = half;  // two threads share 16 lanes
         else
             rest = narrow;
-        if (lanes >= worth_wide && !product && rows * wide * scalar_bytes <= cache) wide_tiles = lanes / wide;
+        if (lanes >= worth_wide && rows * wide * scalar_bytes <= cache) wide_tiles = lanes / wide;
     }
 
     int64_t tiles() const { return wide_tiles + (lanes - wide_tiles * wide + rest - 1) / rest; }

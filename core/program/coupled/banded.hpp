@@ -24,7 +24,8 @@ void pack_banded(const fb_value& m, int64_t lower, S* to) {
 
 // One lane: registers hold rows. a is copied between zeros, so that every term can be read.
 template <class S>
-void banded_rows(const Step<S>& s, const S* a, S* padded, S* y) {
+void banded_rows(const Step<S>& s, const S* a, S* y) {
+    S* const padded = s.scratch;
     constexpr int W = native<S>;
     using V = typename vector_of<S, W>::type;
     const int64_t D = s.diagonals, lower = s.number, size = s.rows + D + W;
@@ -35,7 +36,7 @@ void banded_rows(const Step<S>& s, const S* a, S* padded, S* y) {
     for (int64_t i = 0; i < s.rows; i += W) {
         V sum = {};
         for (int64_t d = 0; d < D; ++d, m += W) sum += load<S, W>(m) * load<S, W>(padded + i + d);
-        store(y + i, sum);
+        store_first(y + i, sum, s.rows - i);
     }
 }
 
@@ -73,18 +74,19 @@ void banded_lanes(const Step<S>& s, const S* a, S* y) {
 }
 
 template <class S>
-void banded(const Step<S>& s, S* const* base) {
+void banded(const Step<S>& s) {
     constexpr int W = native<S>;
-    const S* a = s.template from<0>(base);
-    S* y = s.to(base);
-    if (s.L == 1) return banded_rows(s, a, base[s.scratch.base] + s.scratch.offset, y);
+    const S* a = s.operand[0];
+    S* y = s.dst;
+    if (s.L == 1) return banded_rows(s, a, y);
     if (s.L % W == 0) return banded_lanes<S, W>(s, a, y);
     banded_lanes<S, least(W, 8)>(s, a, y);
 }
 
+// Scalars of `padded`.
 template <class S>
-int64_t scratch_scalars(const Step<S>& s) {
-    return Op(s.op) == Op::banded && s.L == 1 ? s.rows + s.diagonals + native<S> : 0;
+int64_t banded_scratch(int64_t rows, int64_t diagonals, int L) {
+    return L == 1 ? rows + diagonals + native<S> : 0;
 }
 
 }  // namespace FB_NAMESPACE

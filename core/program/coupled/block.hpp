@@ -22,11 +22,11 @@ void pack_block(const fb_value& m, int64_t groups, S* to) {
 }
 
 template <class S>
-void block(const Step<S>& s, S* const* base) {
+void block(const Step<S>& s) {
     const int64_t rows = s.rows / s.number, columns = s.source / s.number;
     const int64_t size = panels<S>(rows) * native<S> * columns;
-    const S* a = s.template from<0>(base);
-    S* y = s.to(base);
+    const S* a = s.operand[0];
+    S* y = s.dst;
     for (int64_t g = 0; g < s.number; ++g)
         multiply(s.matrix + g * size, rows, columns, a + g * columns * s.L, s.L, y + g * rows * s.L);
 }

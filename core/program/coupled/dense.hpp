@@ -19,8 +19,8 @@ void pack_dense(const fb_value& m, S* to) {
 }
 
 template <class S>
-void dense(const Step<S>& s, S* const* base) {
-    multiply(s.matrix, s.rows, s.source, s.template from<0>(base), s.L, s.to(base));
+void dense(const Step<S>& s) {
+    multiply(s.matrix, s.rows, s.source, s.operand[0], s.L, s.dst);
 }
 
 }  // namespace FB_NAMESPACE

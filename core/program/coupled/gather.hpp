@@ -7,9 +7,9 @@
 namespace FB_NAMESPACE {
 
 template <class S>
-void gather(const Step<S>& s, S* const* base) {
-    S* d = s.to(base);
-    const S* a = s.template from<0>(base);
+void gather(const Step<S>& s) {
+    S* d = s.dst;
+    const S* a = s.operand[0];
     if (s.L == 1) {
         for (int64_t r = 0; r < s.rows; ++r) d[r] = s.table[r] < 0 ? S(0) : a[s.table[r]];
         return;

@@ -17,12 +17,12 @@ FB_INLINE typename vector_of<S, W>::type reduced(typename vector_of<S, W>::type 
 }
 
 template <class S, bool maximum>
-void reduce(const Step<S>& s, S* const* base) {
+void reduce(const Step<S>& s) {
     constexpr int W = native<S>, parts = 4;
     using V = typename vector_of<S, W>::type;
     const int64_t R = s.table[0], inner = s.table[1], span = inner * s.L;
-    S* d = s.to(base);
-    const S* a = s.template from<0>(base);
+    S* d = s.dst;
+    const S* a = s.operand[0];
     for (int64_t o = 0; o < s.rows / inner; ++o, d += span, a += R * span) {
         if (span == 1) {  // one lane, adjacent rows
             S part[parts];
