@@ -1,7 +1,7 @@
 // The operations of a program, in the order of their codes. r: a row of dst; every lane for itself.
 #pragma once
 
-// dst[r] = f(a[r]). round: half to even; sign(NaN) is NaN; float32 rounds to float32; is_nan is 1 or 0.
+// dst[r] = f(a[r]). round: half to even; sign(NaN) is 0; float32 rounds to float32; is_nan is 1 or 0.
 #define FB_UNARY(X)                                                                                             \
     X(copy)                                                                                                     \
     X(neg)                                                                                                      \
