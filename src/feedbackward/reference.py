@@ -29,7 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils import _pytree as pytree
+
+from .trees import flatten
 
 __all__ = ["lfilter", "linear_recurrence", "scan", "sosfilt"]
 
@@ -159,20 +160,20 @@ def scan(
     length: int | None = None,
 ) -> tuple[Any, Any]:
     """`feedbackward.scan` as a loop over its cell; as many steps as xs has, or ``length`` where it has no tensors."""
-    leaves, tree = pytree.tree_flatten(xs)
+    leaves, tree = flatten(xs)
     axis = dim % leaves[0].ndim if leaves else 0
     steps: int = leaves[0].shape[axis] if leaves else length or 0
     carry, ys = init, []
     for t in reversed(range(steps)) if reverse else range(steps):
-        carry, y = cell(carry, pytree.tree_unflatten([x.select(dim, t) for x in leaves], tree))
-        ys.append(pytree.tree_flatten(y))
+        carry, y = cell(carry, tree.unflatten([x.select(dim, t) for x in leaves]))
+        ys.append(flatten(y))
     if not ys:  # no step was run: one on zeros shows the form of y
         zeros = [x.new_zeros(x.movedim(dim, 0).shape[1:]) for x in leaves]
-        y_leaves, y_tree = pytree.tree_flatten(cell(init, pytree.tree_unflatten(zeros, tree))[1])
+        y_leaves, y_tree = flatten(cell(init, tree.unflatten(zeros))[1])
         stacked = [y.new_empty((0, *y.shape)) for y in y_leaves]
     else:
         y_tree = ys[0][1]
         columns = zip(*(y for y, _ in (reversed(ys) if reverse else ys)), strict=True)
         stacked = [torch.stack(column) for column in columns]
     moved = [y if axis == 0 else y.movedim(0, dim if dim < 0 else min(dim, y.ndim - 1)) for y in stacked]
-    return carry, pytree.tree_unflatten(moved, y_tree)
+    return carry, y_tree.unflatten(moved)

@@ -219,6 +219,25 @@ def _reduction(op: str, before: str = "", after: str = "", mean: bool = False) -
     return handler
 
 
+def _extremum(before: str = "", after: str = "") -> Callable[[Lowerer, fx.Node], Any]:
+    """max and min: of everything, or along an axis, then beside positions, which nobody may ask for."""
+    reduce = _reduction("max_rows", before, after)
+
+    def handler(lowerer: Lowerer, node: fx.Node) -> Any:
+        from .lower import Lowered
+
+        if isinstance(node.meta["val"], torch.Tensor):
+            return reduce(lowerer, node)
+        x: Lowered = lowerer.known[node.args[0]]
+        axes, val = _axes(node, 1), node.meta["val"][0]
+        value = lowerer.g.emit(before, x.value) if before else x.value
+        value = _reduced(lowerer, node, Lowered(value, x.lanes), axes, "max_rows")
+        value = lowerer.g.emit(after, value) if after else value
+        return [Lowered(value, _result_lanes(node, x, axes, val)), None]
+
+    return handler
+
+
 def _centered(
     lowerer: Lowerer, node: fx.Node, x: Lowered, axes: Sequence[int], stop: bool = False
 ) -> tuple[Value, int]:
@@ -337,6 +356,8 @@ COUPLED: dict[str, Callable[[Lowerer, fx.Node], Any]] = {
     "mean": _reduction("sum_rows", mean=True),
     "amax": _reduction("max_rows"),
     "amin": _reduction("max_rows", before="neg", after="neg"),
+    "max": _extremum(),
+    "min": _extremum(before="neg", after="neg"),
     "any": _reduction("max_rows"),
     "var": _variance,
     "_softmax": _softmax(log=False),

@@ -116,7 +116,8 @@ def dependencies(trace: Trace) -> dict[fx.Node, int]:
     placeholders = 0
     for node in trace.module.graph.nodes:
         if node.op == "placeholder":
-            kind[node] = LOOP if placeholders < trace.carry else SEQUENCE
+            later = placeholders >= trace.carry, placeholders >= trace.carry + trace.x
+            kind[node] = (LOOP, SEQUENCE, OUTSIDE)[sum(later)]
             placeholders += 1
         else:
             kind[node] = max((kind[n] for n in node.all_input_nodes), default=OUTSIDE)
@@ -273,7 +274,10 @@ class Lowerer:
 
         name = base_name(node)
         if name == "getitem":
-            return self.known[node.args[0]][node.args[1]]
+            result = self.known[node.args[0]][node.args[1]]
+            if result is None and node.users:
+                raise refusal(f"{name_of(node.args[0])} finds positions", "use its values alone", line_of(node))
+            return result
         if name in MOVES:
             return move(self, node)
         if name in COUPLED:

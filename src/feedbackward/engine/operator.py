@@ -28,7 +28,7 @@ from .ir import Matrix, Program, parse
 from .plan import Plan, plan
 from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
 
-_SETTINGS = "str program, bool[] wanted, int[] lanes, int steps, bool reverse, int checkpoint"
+_SETTINGS = "str program, bool[] wanted, SymInt[] lanes, SymInt steps, bool reverse, int checkpoint"
 _library = torch.library.Library("feedbackward", "FRAGMENT")
 _library.define(f"scan_program(Tensor[] tensors, {_SETTINGS}) -> Tensor[]")
 _library.define(f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] d, {_SETTINGS}) -> Tensor[]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -54,9 +55,10 @@ def split(trace: Trace, lowering: Lowering) -> tuple[Outside, dict[fx.Node, tupl
     shared = [n for n in dict.fromkeys(a for n in inner for a in n.all_input_nodes) if kind[n] == OUTSIDE]
     once = [n for n in dict.fromkeys([*needed, *shared]) if kind[n] == OUTSIDE]
     leaves = [n for n in nodes if n.op == "placeholder"][trace.carry :]
+    leaves, given = leaves[: trace.x], leaves[trace.x :]
     xs = [i for i, n in enumerate(leaves) if n in inner]
     outside = Outside(
-        _graph([n for n in nodes if n.op == "get_attr"], once),
+        _graph([*given, *(n for n in nodes if n.op == "get_attr")], once),
         _graph([*(leaves[i] for i in xs), *shared], along),
         xs,
         [once.index(n) for n in shared],
@@ -95,6 +97,15 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
     for node in ends[0].graph.nodes if ends else ():
         if node in inner:
             made[node] = graph.node_copy(node, lambda n: made[n])
+            made[node].target = _without_copy(node.target)
             made[node].meta = {}
     graph.output([made[n] for n in ends])
     return graph
+
+
+def _without_copy(target: Any) -> Any:
+    """The operator that returns a view, for one that functionalizing has made return a copy."""
+    name = str(getattr(target, "_opname", ""))
+    if not name.endswith("_copy") or name == "_to_copy" or not hasattr(torch.ops.aten, name.removesuffix("_copy")):
+        return target
+    return getattr(getattr(torch.ops.aten, name.removesuffix("_copy")), target._overloadname)

@@ -163,8 +163,6 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "exp2": lambda f, a: f("exp", f("mul", a, math.log(2))),
     "maximum": _named("max"),
     "minimum": _named("min"),
-    "max": _named("max"),
-    "min": _named("min"),
     "where": lambda f, m, a, b: f("where", m, a, b),
     "masked_fill": lambda f, a, m, value: f("where", m, value, a),
     "clamp": _clamp,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..trees import Tree
 from . import operator
 from .closure import Uncacheable, fingerprint
 from .ir import Program
@@ -28,9 +29,9 @@ class Form:
     """The arguments of a scan but for their numbers: what a trace depends on besides the cell."""
 
     carry: tuple[Spec, ...]
-    carry_tree: Any
+    carry_tree: Tree
     x: tuple[Spec, ...]
-    x_tree: Any
+    x_tree: Tree
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Prepared:
         def leaf(node: fx.Node, lanes: Sequence[int | None]) -> _Leaf:
             return _leaf_of(place[node][1], node.meta["val"].shape, lanes)
 
-        self.captured, self.y_tree = captured, traced.y_spec
+        self.captured, self.y_tree = captured, traced.y_tree
         self.program: Program = lowering.program
         self.text = self.program.text
         self.lanes, self.dtype = lowering.lanes, lowering.dtype

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from .. import reference
+from ..trees import Tree, flatten
 from . import check as self_check
 from .adapt import as_cell
 from .errors import LoweringError
@@ -77,8 +77,8 @@ def scan(
         -399.9
     """
     step = as_cell(cell)
-    carry, carry_tree = pytree.tree_flatten(init)
-    leaves, x_tree = pytree.tree_flatten(xs)
+    carry, carry_tree = flatten(init)
+    leaves, x_tree = flatten(xs)
     steps, first_dim = _validate(carry, leaves, dim, length)
     every = _interval(checkpoint)
     if backend not in ("auto", "native", "eager"):
@@ -93,6 +93,27 @@ def scan(
                     'use backend="eager"'
                 )
     sequences = [x if dim == 0 else x.movedim(dim, 0) for x in leaves]
+    if torch.compiler.is_compiling():
+        from . import compiled
+
+        after, y, y_tree = compiled.scan(step, carry, carry_tree, sequences, x_tree, steps, reverse, every)
+    else:
+        prepared, captured = _prepared(cell, step, carry, carry_tree, sequences, x_tree, check)
+        after, y = prepared(captured, carry, sequences, steps, reverse, every)
+        y_tree = prepared.y_tree
+    ys = [o if first_dim == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in y]
+    return carry_tree.unflatten(after), y_tree.unflatten(ys)
+
+
+def _prepared(
+    cell: Callable[..., Any],
+    step: Callable[..., Any],
+    carry: list[Tensor],
+    carry_tree: Tree,
+    sequences: list[Tensor],
+    x_tree: Tree,
+    check: bool,
+) -> tuple[Prepared, list[Tensor]]:
     form = Form(
         tuple((tuple(c.shape), c.dtype) for c in carry),
         carry_tree,
@@ -104,10 +125,7 @@ def scan(
         if check:
             _check(prepared, step, form, captured, carry, sequences)
 
-    prepared, captured = prepare(cell, step, form, look)
-    after, y = prepared(captured, carry, sequences, steps, reverse, every)
-    ys = [o if first_dim == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in y]
-    return pytree.tree_unflatten(after, carry_tree), pytree.tree_unflatten(ys, prepared.y_tree)
+    return prepare(cell, step, form, look)
 
 
 def _check(
@@ -119,12 +137,11 @@ def _check(
     sequences: list[Tensor],
 ) -> None:
     def eager(carry: Any, xs: Any) -> tuple[list[Tensor], list[Tensor]]:
-        init = pytree.tree_unflatten(list(carry), form.carry_tree)
-        x = pytree.tree_unflatten(list(xs), form.x_tree)
+        init, x = form.carry_tree.unflatten(carry), form.x_tree.unflatten(xs)
         last, y = reference.scan(step, init, x, length=None if xs else self_check.STEPS)
-        return pytree.tree_leaves(last), pytree.tree_leaves(y)
+        return flatten(last)[0], flatten(y)[0]
 
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if torch._C._are_functorch_transforms_active():
         return
     self_check.check(prepared, eager, captured, carry, sequences)
 

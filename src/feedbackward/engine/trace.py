@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
+from ..trees import Tree, flatten
 from .errors import LoweringError, line_of, line_of_exception, refusal
 
 Spec = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of one tensor of one step
@@ -25,21 +25,29 @@ class Trace:
     """A traced step.
 
     Attributes:
-        module: Placeholders are the leaves of the carry, then those of x; results the leaves of the new carry, then
-            those of y.
+        module: Placeholders are the leaves of the carry, those of x, and what is given; results are the leaves of the
+            new carry, then those of y.
         captured: The tensors that the cell closes over.
-        carry: How many leaves the carry has.
-        y_spec: The tree of y.
+        carry, x: How many leaves they have.
+        y_tree: The tree of y.
     """
 
     module: fx.GraphModule
     captured: list[Tensor]
     carry: int
-    y_spec: Any
+    x: int
+    y_tree: Tree
 
 
-def trace(cell: Callable[..., Any], carry: Sequence[Spec], carry_tree: Any, x: Sequence[Spec], x_tree: Any) -> Trace:
-    """Trace ``cell(carry, x) -> (carry, y)``.
+def trace(
+    cell: Callable[..., Any],
+    carry: Sequence[Spec],
+    carry_tree: Tree,
+    x: Sequence[Spec],
+    x_tree: Tree,
+    given: Sequence[Spec] = (),
+) -> Trace:
+    """Trace ``cell(carry, x, *given) -> (carry, y)``, where what is given is the same for all steps.
 
     Raises:
         LoweringError: The cell cannot be traced, or its carry changes its form.
@@ -47,20 +55,20 @@ def trace(cell: Callable[..., Any], carry: Sequence[Spec], carry_tree: Any, x: S
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-    y_spec: Any = None
+    y_tree: Any = None
 
     def flat(*leaves: Tensor) -> list[Any]:
-        nonlocal y_spec
-        before = pytree.tree_unflatten(list(leaves[: len(carry)]), carry_tree)
-        result = cell(before, pytree.tree_unflatten(list(leaves[len(carry) :]), x_tree))
+        nonlocal y_tree
+        n, m = len(carry), len(carry) + len(x)
+        result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:])
         if not isinstance(result, tuple) or len(result) != 2:
             raise LoweringError(f"scan: cell returned {_kind(result)}, expected a pair (carry, y)")
-        after, after_tree = pytree.tree_flatten(result[0])
+        after, after_tree = flatten(result[0])
         if after_tree != carry_tree:
             raise LoweringError(
                 f"scan: cell returned a carry of form {after_tree}, expected {carry_tree}, that of init"
             )
-        y, y_spec = pytree.tree_flatten(result[1])
+        y, y_tree = flatten(result[1])
         for leaf in y:
             if not isinstance(leaf, Tensor):
                 raise LoweringError(f"scan: cell returned {_kind(leaf)} in y, expected tensors")
@@ -74,7 +82,7 @@ def trace(cell: Callable[..., Any], carry: Sequence[Spec], carry_tree: Any, x: S
                 )
         return [*after, *y]
 
-    dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in (*carry, *x)]
+    dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in (*carry, *x, *given)]
     tracer = make_fx(
         torch.func.functionalize(flat, remove="mutations_and_views"),
         decomposition_table=_decompositions(),
@@ -91,13 +99,19 @@ def trace(cell: Callable[..., Any], carry: Sequence[Spec], carry_tree: Any, x: S
             "use torch.where(condition, a, b)",
             line_of_exception(error),
         ) from None
+    if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
+        again = torch.func.functionalize(module, remove="mutations_and_views")  # decompositions write in place too
+        with torch.no_grad():
+            module = make_fx(again, tracing_mode="fake", _allow_non_fake_inputs=True, record_stack_traces=True)(
+                *dummies
+            )
     captured: list[Tensor] = []
     for node in module.graph.nodes:
         if node.op == "get_attr":
             node.meta["captured"] = len(captured)
             captured.append(getattr(module, node.target))
     _refuse_what_a_trace_cannot_repeat(module)
-    return Trace(module, captured, len(carry), y_spec)
+    return Trace(module, captured, len(carry), len(x), y_tree)
 
 
 @functools.cache
