@@ -171,14 +171,18 @@ def test_banded(rows, lower, upper, lanes, dtype):
 
 @pytest.mark.parametrize("lanes", LANES)
 def test_banded_does_not_read_beyond_its_rows(lanes):
-    """What a band has outside of the matrix may be anything."""
-    m = torch.full((3, 4), math.inf)
+    """What a band has outside of the matrix may be anything, and so may what lies beside its operand."""
+    rows = 40
+    m = torch.full((3, rows), math.inf)
     m[1] = 1
     m[0, 1:] = m[2, :-1] = 0
     p = Assembler()
-    p.code("banded", p.slot("output", 0, 4), p.slot("sequence", 0, 4), 0, 1)
-    x = torch.randn(1, lanes, 4)
-    assert run(p, matrices=[m], sequences=[x], lanes=[lanes], rows=[4])[0].equal(x)
+    p.slot("sequence", 1, 16)
+    a = p.slot("sequence", 0, rows)
+    p.slot("sequence", 2, 16)
+    p.code("banded", p.slot("output", 0, rows), a, 0, 1)
+    x, bad = torch.randn(1, lanes, rows), torch.full((1, lanes, 16), math.nan)
+    assert run(p, matrices=[m], sequences=[x, bad, bad], lanes=[lanes], rows=[rows])[0].equal(x)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -133,7 +133,7 @@ void pointwise_broadcast(const Step<S>& s) {
     int64_t mask[3] = {-1, -1, -1};
     for (int k = 0; k < count; ++k) {
         if (!(s.broadcast >> k & 1)) continue;
-        mask[k] = s.L >= W ? s.L - 1 : 0;
+        mask[k] = s.L - 1;
         if (s.L >= W || s.filled >> k & 1) continue;
         fill_vector(operand[k], s.L, row[k]);
         operand[k] = row[k];

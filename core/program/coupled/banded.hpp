@@ -1,7 +1,7 @@
 // y[i] = sum over d of m[d, i] a[i + d - lower],   d = 0 .. diagonals - 1, terms outside a skipped
 //
-// m is packed as panels of rows i with columns d (panel.hpp). Adjoint: da is the same with lower and upper exchanged
-// and the diagonals shifted; dm is a sum over time, taken after the loop (band.hpp).
+// m is packed as panels of rows i with columns d (panel.hpp), zero where a term is skipped. Adjoint: da is the same
+// with lower and upper exchanged and the diagonals shifted; dm is a sum over time, taken after the loop (band.hpp).
 #pragma once
 #include "panel.hpp"
 
@@ -14,12 +14,14 @@ int64_t banded_scalars(int64_t rows, int64_t diagonals) {
 
 template <class S>
 void pack_banded(const fb_value& m, int64_t lower, S* to) {
+    constexpr int W = native<S>;
     const S* from = static_cast<const S*>(m.data);
-    const auto element = [&](int64_t i, int64_t d) {
-        const int64_t j = i + d - lower;
-        return j < 0 || j >= m.columns ? S(0) : from[d * m.row_stride + i * m.column_stride];
-    };
-    pack_panels(m.columns, m.rows, element, to);
+    for (int64_t p = 0; p < m.columns; p += W)
+        for (int64_t d = 0; d < m.rows; ++d)
+            for (int64_t i = p; i < p + W; ++i) {
+                const bool exists = i < m.columns && i + d - lower >= 0 && i + d - lower < m.columns;
+                *to++ = exists ? from[d * m.row_stride + i * m.column_stride] : S(0);
+            }
 }
 
 // One lane: registers hold rows. a is copied between zeros, so that every term can be read.

@@ -16,9 +16,7 @@ void pack_block(const fb_value& m, int64_t groups, S* to) {
     const S* from = static_cast<const S*>(m.data);
     const int64_t rows = m.rows / groups;
     for (int64_t g = 0; g < groups; ++g, to += panels<S>(rows) * native<S> * m.columns)
-        pack_panels(
-            rows, m.columns,
-            [&](int64_t i, int64_t j) { return from[(g * rows + i) * m.row_stride + j * m.column_stride]; }, to);
+        pack_panels(from + g * rows * m.row_stride, m.row_stride, m.column_stride, rows, m.columns, to);
 }
 
 template <class S>

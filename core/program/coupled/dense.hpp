@@ -13,9 +13,7 @@ int64_t dense_scalars(int64_t rows, int64_t columns) {
 
 template <class S>
 void pack_dense(const fb_value& m, S* to) {
-    const S* from = static_cast<const S*>(m.data);
-    pack_panels(
-        m.rows, m.columns, [&](int64_t i, int64_t j) { return from[i * m.row_stride + j * m.column_stride]; }, to);
+    pack_panels(static_cast<const S*>(m.data), m.row_stride, m.column_stride, m.rows, m.columns, to);
 }
 
 template <class S>

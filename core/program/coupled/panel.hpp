@@ -4,7 +4,7 @@
 // zero where i is beyond the last row. Tiles of whole registers of lanes splat elements of m over lanes of a; narrower
 // tiles splat elements of a over rows of m. Either way a sum goes through j in order: it does not depend on L.
 #pragma once
-#include "../../transpose.hpp"
+#include "../../io.hpp"
 #include "../step.hpp"
 
 namespace FB_NAMESPACE {
@@ -14,13 +14,19 @@ constexpr int64_t panels(int64_t rows) {
     return (rows + native<S> - 1) / native<S>;
 }
 
-// element(i, j) of the matrix, into `to` (panels, columns, W).
-template <class S, class F>
-void pack_panels(int64_t rows, int64_t columns, F&& element, S* to) {
+// m[i * row_stride + j * column_stride] into `to` (panels, columns, W): the rows of a panel are lanes to be staged.
+template <class S>
+void pack_panels(const S* m, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns, S* to) {
     constexpr int W = native<S>;
-    for (int64_t p = 0; p < panels<S>(rows); ++p)
-        for (int64_t j = 0; j < columns; ++j)
-            for (int i = 0; i < W; ++i) *to++ = p * W + i < rows ? element(p * W + i, j) : S(0);
+    for (int64_t p = 0; p < rows; p += W, to += columns * W) {
+        const int n = int(least<int64_t>(W, rows - p));
+        const S* row[W] = {};
+        for (int i = 0; i < n; ++i) row[i] = m + (p + i) * row_stride;
+        if (column_stride == 1)
+            load_contiguous<S, S>(row, n, W, columns, 0, W, to);
+        else
+            load_strided<S, S>(row, column_stride, n, W, columns, W, to);
+    }
 }
 
 // R rows of a panel, from m on, by N registers of lanes.
