@@ -21,6 +21,14 @@ class Tree:
         given = iter(leaves)
         return pytree.tree_unflatten([next(given) if here else None for here in self.present], self.spec)
 
+    def __str__(self) -> str:
+        return repr(self.unflatten([_Leaf()] * sum(self.present)))
+
+
+class _Leaf:
+    def __repr__(self) -> str:
+        return "*"
+
 
 def flatten(tree: Any) -> tuple[list[Any], Tree]:
     """The leaves that are not None, and the form of the tree."""

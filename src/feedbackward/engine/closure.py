@@ -19,6 +19,7 @@ from torch import Tensor
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size, range)
 _LIBRARIES = ("torch", "feedbackward", "numpy", "math", "builtins", "operator", "functools", "typing")
 _OF_MODULES = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks")
+_OF_CLASSES = ("__dict__", "__weakref__", "__doc__", "__module__", "__abstractmethods__", "_abc_impl")
 _LARGEST = 100_000  # things to look at
 
 
@@ -78,10 +79,15 @@ class _Walk:
             return "method", self.key(thing.__func__), self.key(thing.__self__)
         if isinstance(thing, functools.partial):
             return "partial", self.key(thing.func), self.key(thing.args), self.key(thing.keywords)
-        if isinstance(thing, (type, types.ModuleType, types.BuiltinFunctionType)) or _of_library(thing):
+        if isinstance(thing, type):
+            return _Same(thing) if _of_library(thing) else self._class(thing)
+        if isinstance(thing, (types.ModuleType, types.BuiltinFunctionType)) or _of_library(thing):
             return _Same(thing)
+        if isinstance(thing, (staticmethod, classmethod, property)):
+            parts = (thing.fget,) if isinstance(thing, property) else (thing.__func__,)
+            return type(thing), tuple(self.key(p) for p in parts)
         if hasattr(thing, "__dict__") and not hasattr(thing, "__array__"):
-            return "object", _Same(type(thing)), self._dictionary(vars(thing))
+            return "object", self.key(type(thing)), self._dictionary(vars(thing))
         raise Uncacheable
 
     def _tensor(self, tensor: Tensor) -> Any:
@@ -93,7 +99,14 @@ class _Walk:
 
     def _module(self, module: torch.nn.Module) -> Any:
         own = {k: v for k, v in module.__dict__.items() if not k.startswith("_") or (v and k in _OF_MODULES)}
-        return "module", _Same(type(module)), self._dictionary(own)
+        return "module", self.key(type(module)), self._dictionary(own)
+
+    def _class(self, cls: type) -> Any:
+        """What instances find in their class: numbers, tensors, methods."""
+        own = [c for c in cls.__mro__ if not _of_library(c)]
+        return _Same(cls), tuple(
+            self._dictionary({k: v for k, v in vars(c).items() if k not in _OF_CLASSES}) for c in own
+        )
 
     def _dictionary(self, thing: Any) -> Any:
         return "dict", tuple((self.key(k), self.key(v)) for k, v in thing.items())
@@ -134,5 +147,8 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def _of_library(thing: Any) -> bool:
-    home = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(type(thing), "__module__", "")
+    if isinstance(thing, types.ModuleType):
+        home = thing.__name__
+    else:
+        home = getattr(thing if isinstance(thing, type) else type(thing), "__module__", "")
     return home.split(".")[0] in _LIBRARIES

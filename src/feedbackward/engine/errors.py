@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 import traceback
+from pathlib import Path
+from types import CodeType
 from typing import Any
+
+import torch
+
+_LIBRARIES = tuple(str(Path(file).parent) for file in (torch.__file__, Path(__file__).parent))
 
 
 class LoweringError(NotImplementedError):
@@ -18,22 +26,30 @@ def refusal(what: str, remedy: str, where: str = "") -> LoweringError:
 
 def line_of(node: Any) -> str:
     """The line of the user's code that made a node of a traced graph, or nothing."""
-    frames = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip()]
-    files = [i for i, line in enumerate(frames) if line.startswith("File ")]
-    for i in reversed(files):
-        if "/torch/" not in frames[i] and "/feedbackward/engine/" not in frames[i]:
-            return _place(frames[i], frames[i + 1] if i + 1 < len(frames) else "")
-    return ""
+    return node.meta.get("stack_trace") or ""
+
+
+def line_now() -> str:
+    """The innermost line of the user's code that is running."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
+        frame = frame.f_back
+    return "" if frame is None else _place(frame.f_code.co_filename, frame.f_lineno)
 
 
 def line_of_exception(error: BaseException) -> str:
     """The innermost line of the user's code on the way to an exception."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if "/torch/" not in frame.filename and "/feedbackward/engine/" not in frame.filename:
-            return f'{frame.filename}:{frame.lineno} "{frame.line}"'
+        if not frame.filename.startswith((*_LIBRARIES, "<")):
+            return _place(frame.filename, frame.lineno or 0)
     return ""
 
 
-def _place(file_line: str, code: str) -> str:
-    parts = file_line.removeprefix("File ").split(", ")
-    return f'{parts[0].strip(chr(34))}:{parts[1].removeprefix("line ")} "{code}"'
+def line_of_function(function: Any) -> str:
+    """Where a function is defined."""
+    code = getattr(getattr(function, "forward", function), "__code__", None)
+    return _place(code.co_filename, code.co_firstlineno) if isinstance(code, CodeType) else ""
+
+
+def _place(file: str, line: int) -> str:
+    return f'{file}:{line} "{linecache.getline(file, line).strip()}"'

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..ops import library as library  # loads the operators
-from ..ops.operator import is_transformed
+from ..ops.operator import is_transformed, nesting
 from .ir import Matrix, Program, parse
 from .plan import Plan, plan
 from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
@@ -347,10 +347,7 @@ class _Function(torch.autograd.Function):
     def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
         return None, *_gradients(ctx, d[:-1])
 
-    @staticmethod
-    def jvp(ctx: Any, *v: Any) -> tuple[Tensor, ...]:
-        saved = torch.empty(0, dtype=torch.uint8)
-        return *_tangents(ctx, v[1:]), saved
+    jvp = staticmethod(nesting(lambda ctx, *v: (*_tangents(ctx, v[1:]), None)))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, settings: Any, *tensors: Tensor) -> Any:

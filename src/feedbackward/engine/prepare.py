@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..ops.operator import is_transformed
 from ..trees import Tree
 from . import operator
 from .closure import Uncacheable, fingerprint
@@ -167,6 +168,11 @@ def _result_of(place: int, node: fx.Node, lanes: tuple[int, ...]) -> _Result:
     return _Result(place, tuple(val.shape[a] for a in order), back, val.dtype, bool(lanes))
 
 
+def _surroundings() -> tuple[Any, ...]:
+    """What a cell's operators depend on besides their arguments."""
+    return torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.get_default_dtype()
+
+
 _known: OrderedDict[Any, Prepared] = OrderedDict()
 _lock = threading.Lock()
 
@@ -184,7 +190,7 @@ def prepare(
     """
     try:
         key, found = fingerprint(cell)
-        key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), torch.is_autocast_enabled("cpu")
+        key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), _surroundings()
     except Uncacheable:
         key, found = None, []
     with _lock:
@@ -192,10 +198,12 @@ def prepare(
         if prepared:
             _known.move_to_end(key)
     if prepared is None:
-        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree)
+        transformed = found if is_transformed() else []
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=transformed)
         number = {id(t): i for i, t in reversed(list(enumerate(found)))}
         captured: list[int | Tensor] = [number.get(id(t), t) for t in traced.captured]
-        if any(isinstance(c, Tensor) and c.requires_grad for c in captured):
+        hidden = [c for c in captured if isinstance(c, Tensor)]
+        if any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden):
             key = None  # it reaches a tensor in a way that was not seen
         prepared = Prepared(traced, form, captured)
         check(prepared, prepared.tensors(found))

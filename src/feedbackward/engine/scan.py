@@ -17,6 +17,7 @@ from . import check as self_check
 from .adapt import as_cell
 from .errors import LoweringError
 from .prepare import Form, Prepared, prepare
+from .trace import is_tracing
 
 __all__ = ["LoweringError", "scan"]
 
@@ -83,7 +84,9 @@ def scan(
     every = _interval(checkpoint)
     if backend not in ("auto", "native", "eager"):
         raise ValueError(f"scan: backend is {backend!r}, expected 'auto', 'native' or 'eager'")
-    if backend == "eager":
+    # A cell inside a cell is unrolled; of nothing there is nothing to compute.
+    empty = any(leaf.numel() == 0 for leaf in carry) or any(leaf.numel() == 0 and steps for leaf in leaves)
+    if backend == "eager" or is_tracing() or empty:
         return reference.scan(step, init, xs, dim=dim, reverse=reverse, length=length)
     for name, tensors in (("init", carry), ("xs", leaves)):
         for tensor in tensors:
@@ -151,17 +154,21 @@ def _interval(checkpoint: str | int | None) -> int:
         return 0
     if checkpoint is None:
         return -1
-    if isinstance(checkpoint, int) and checkpoint > 0:
+    if isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0:
         return checkpoint
     raise ValueError(f"scan: checkpoint is {checkpoint!r}, expected 'auto', a positive int or None")
 
 
 def _validate(carry: list[Any], xs: list[Any], dim: int, length: int | None) -> tuple[int, int]:
     """The number of steps, and the axis of time counted from the front."""
+    if not isinstance(dim, int):
+        raise ValueError(f"scan: dim is {dim!r}, expected an int")
     for name, leaves in (("init", carry), ("xs", xs)):
         for n, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor):
                 raise ValueError(f"scan: leaf {n} of {name} is a {type(leaf).__name__}, expected a tensor")
+            if leaf.layout != torch.strided:
+                raise ValueError(f"scan: leaf {n} of {name} is {leaf.layout}, expected a dense tensor: use .to_dense()")
     for n, leaf in enumerate(carry):
         if leaf.dtype not in (torch.float32, torch.float64, torch.bool):
             raise ValueError(

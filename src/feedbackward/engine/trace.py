@@ -6,18 +6,27 @@ over appears in the graph as constants, in the order of `Trace.captured`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
+from torch.fx import traceback as fx_traceback
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from ..trees import Tree, flatten
-from .errors import LoweringError, line_of, line_of_exception, refusal
+from .errors import LoweringError, line_now, line_of, line_of_exception, line_of_function, refusal
 
 Spec = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of one tensor of one step
+_THE_VALUE = "asks for the value of a tensor (a data-dependent `if` or `while`, float(), .item(), .tolist(), .numpy())"
 
 
 @dataclass
@@ -46,72 +55,154 @@ def trace(
     x: Sequence[Spec],
     x_tree: Tree,
     given: Sequence[Spec] = (),
+    reachable: Sequence[Tensor] = (),
 ) -> Trace:
     """Trace ``cell(carry, x, *given) -> (carry, y)``, where what is given is the same for all steps.
+
+    Under a transform of torch.func the tensors that the cell closes over are not what they seem; those that are
+    ``reachable`` are traced by others of their form.
 
     Raises:
         LoweringError: The cell cannot be traced, or its carry changes its form.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx
-    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
-
     y_tree: Any = None
 
     def flat(*leaves: Tensor) -> list[Any]:
         nonlocal y_tree
         n, m = len(carry), len(carry) + len(x)
-        result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:])
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise LoweringError(f"scan: cell returned {_kind(result)}, expected a pair (carry, y)")
-        after, after_tree = flatten(result[0])
-        if after_tree != carry_tree:
-            raise LoweringError(
-                f"scan: cell returned a carry of form {after_tree}, expected {carry_tree}, that of init"
-            )
-        y, y_tree = flatten(result[1])
-        for leaf in y:
-            if not isinstance(leaf, Tensor):
-                raise LoweringError(f"scan: cell returned {_kind(leaf)} in y, expected tensors")
-        for n, (leaf, (shape, dtype)) in enumerate(zip(after, carry, strict=True)):
-            if not isinstance(leaf, Tensor):
-                raise LoweringError(f"scan: cell returned {_kind(leaf)} as leaf {n} of the carry, expected a tensor")
-            if tuple(leaf.shape) != shape or leaf.dtype != dtype:
-                raise LoweringError(
-                    f"scan: cell returned leaf {n} of the carry with shape {tuple(leaf.shape)} and dtype {leaf.dtype}, "
-                    f"expected {shape} and {dtype}, those of init: a carry keeps its form from step to step"
-                )
+        with _Calls({id(t): stand_in for t, stand_in in zip(reachable, stand_ins, strict=True)}):
+            result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:])
+        after, y, y_tree = _results(cell, result, carry, carry_tree)
         return [*after, *y]
 
-    dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in (*carry, *x, *given)]
-    tracer = make_fx(
-        torch.func.functionalize(flat, remove="mutations_and_views"),
-        decomposition_table=_decompositions(),
-        tracing_mode="fake",
-        _allow_non_fake_inputs=True,
-        record_stack_traces=True,
-    )
+    stand_ins: list[Tensor] = []
     try:
-        with torch.no_grad():
-            module = tracer(*dummies)
-    except GuardOnDataDependentSymNode as error:
-        raise refusal(
-            "the cell asks for the value of a tensor (a data-dependent `if`, `while`, float() or .item())",
-            "use torch.where(condition, a, b)",
-            line_of_exception(error),
-        ) from None
-    if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
-        again = torch.func.functionalize(module, remove="mutations_and_views")  # decompositions write in place too
-        with torch.no_grad():
-            module = make_fx(again, tracing_mode="fake", _allow_non_fake_inputs=True, record_stack_traces=True)(
-                *dummies
-            )
+        with _apart():
+            dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in (*carry, *x, *given)]
+            stand_ins = [torch.empty(t.shape, dtype=t.dtype) for t in reachable]
+            module = _make(flat, dummies, _decompositions())
+            if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
+                module = _make(module, dummies, None)  # decompositions write in place too
+    except LoweringError:
+        raise
+    except Exception as error:
+        raise _explained(error, cell, carry, carry_tree, x, x_tree, given) from error
+    original = {id(stand_in): t for t, stand_in in zip(reachable, stand_ins, strict=True)}
     captured: list[Tensor] = []
     for node in module.graph.nodes:
         if node.op == "get_attr":
             node.meta["captured"] = len(captured)
-            captured.append(getattr(module, node.target))
+            captured.append(original.get(id(tensor := getattr(module, node.target)), tensor))
     _refuse_what_a_trace_cannot_repeat(module)
     return Trace(module, captured, len(carry), len(x), y_tree)
+
+
+_tracing = threading.local()
+
+
+def is_tracing() -> bool:
+    """Whether a cell is being traced in this thread: a scan inside it runs as a loop, and is unrolled."""
+    return getattr(_tracing, "depth", 0) > 0
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Outside of every transform and of gradients; torch's log of errors that are explained here is silent."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    disabled, log.disabled = log.disabled, True
+    _tracing.depth = getattr(_tracing, "depth", 0) + 1
+    try:
+        with (
+            temporarily_clear_interpreter_stack(),
+            forward_ad._set_fwd_grad_enabled(False),
+            torch.no_grad(),
+            fx_traceback.preserve_node_meta(),
+        ):
+            yield
+    finally:
+        _tracing.depth -= 1
+        log.disabled = disabled
+
+
+def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decompositions: Any) -> fx.GraphModule:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    functional = torch.func.functionalize(function, remove="mutations_and_views")
+    return make_fx(functional, decompositions, tracing_mode="fake", _allow_non_fake_inputs=True)(*dummies)
+
+
+class _Calls(TorchFunctionMode):
+    """Notes the line of the cell in every node of the graph, and puts stand-ins in the place of tensors."""
+
+    def __init__(self, stand_ins: dict[int, Tensor]) -> None:
+        super().__init__()
+        self.stand_ins = stand_ins
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        fx_traceback.current_meta["stack_trace"] = line_now()
+        if self.stand_ins:
+            args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+
+def _results(
+    cell: Callable[..., Any], result: Any, carry: Sequence[Spec], carry_tree: Tree
+) -> tuple[list[Tensor], list[Tensor], Tree]:
+    """The leaves of what a cell returned: the new carry, y, and the form of y."""
+    where = line_of_function(cell)
+    cell_at = f"cell at {where}" if where else "cell"
+    if not isinstance(result, tuple) or len(result) != 2:
+        count = f" of {len(result)}" if isinstance(result, (tuple, list)) else ""
+        raise LoweringError(
+            f"scan: {cell_at} returned a {type(result).__name__}{count}, expected a pair: a tuple (carry, y)"
+        )
+    after, after_tree = flatten(result[0])
+    if after_tree != carry_tree:
+        raise LoweringError(f"scan: {cell_at} returned a carry of form {after_tree}, expected {carry_tree} as in init")
+    y, y_tree = flatten(result[1])
+    for leaf in y:
+        if not isinstance(leaf, Tensor):
+            raise LoweringError(f"scan: {cell_at} returned a {type(leaf).__name__} in y, expected tensors")
+    for n, (leaf, (shape, dtype)) in enumerate(zip(after, carry, strict=True)):
+        if not isinstance(leaf, Tensor):
+            raise LoweringError(
+                f"scan: {cell_at} returned a {type(leaf).__name__} as leaf {n} of the carry, expected a tensor"
+            )
+        if tuple(leaf.shape) != shape or leaf.dtype != dtype:
+            raise LoweringError(
+                f"scan: {cell_at} returned leaf {n} of the carry with shape {tuple(leaf.shape)} and {leaf.dtype}, "
+                f"expected {shape} and {dtype} as in init: a carry keeps its form from step to step"
+            )
+    return after, y, y_tree
+
+
+def _explained(
+    error: Exception,
+    cell: Callable[..., Any],
+    carry: Sequence[Spec],
+    carry_tree: Tree,
+    x: Sequence[Spec],
+    x_tree: Tree,
+    given: Sequence[Spec],
+) -> Exception:
+    """What to raise for an exception of a trace: the cell's own, if it has one, or why it cannot be traced."""
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    text, where = str(error), line_of_exception(error)
+    if isinstance(error, GuardOnDataDependentSymNode) or "numpy()" in text or "tolist()" in text:
+        return refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", where)
+    if "mutat" in text:
+        return refusal("the cell writes into a tensor that it closes over", "return the new value in the carry", where)
+    zeros = [[torch.zeros(shape, dtype=dtype) for shape, dtype in specs] for specs in (carry, x, given)]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            cell(carry_tree.unflatten(zeros[0]), x_tree.unflatten(zeros[1]), *zeros[2])
+    except Exception as own:
+        return own
+    reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return refusal(
+        f"the cell cannot be traced ({type(error).__name__}: {reason})", "write it with plain operators of torch", where
+    )
 
 
 @functools.cache
@@ -129,18 +220,10 @@ def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule) -> None:
     given = {n for n in module.graph.nodes if n.op in ("placeholder", "get_attr")}
     for node in module.graph.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-            raise refusal(
-                f"{node.target} draws random numbers",
-                "draw them outside, for the whole sequence, and pass them in xs",
-                line_of(node),
-            )
+            remedy = "draw them outside, for the whole sequence, and pass them in xs"
+            raise refusal(f"{node.target} draws random numbers", remedy, line_of(node))
+        if node.target is torch.ops.aten._local_scalar_dense.default:
+            raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_of(node))
         if node.target is torch.ops.aten.copy_.default and node.args[0] in given:
-            raise refusal(
-                "the cell writes into a tensor that it was given or closes over",
-                "return the new value instead, in the carry if a later step needs it",
-                line_of(node),
-            )
-
-
-def _kind(thing: Any) -> str:
-    return f"a {type(thing).__name__}"
+            remedy = "return the new value instead, in the carry if a later step needs it"
+            raise refusal("the cell writes into a tensor that it was given or closes over", remedy, line_of(node))

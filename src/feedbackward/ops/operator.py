@@ -48,7 +48,7 @@ class Operator:
             "forward": lambda *arguments: self.native(*arguments),
             "setup_context": setup_context,
             "backward": backward,
-            "jvp": _nesting(jvp),
+            "jvp": nesting(jvp),
             "vmap": vmap,
         }
         self.function: Any = type(
@@ -64,7 +64,7 @@ class Operator:
         return self.function.apply(*arguments)
 
 
-def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
+def nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
     """The rule, made right for nested forward modes.
 
     torch runs it with forward mode off; but what it computes depends on the levels outside too, so forward mode is
@@ -81,4 +81,9 @@ def _nesting(jvp: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_transformed() -> bool:
     """Whether a torch.func transform or a level of forward-mode differentiation is open."""
-    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+    if forward_ad._current_level >= 0:
+        return True
+    if not torch._C._are_functorch_transforms_active():
+        return False
+    functionalize = torch._C._functorch.TransformType.Functionalize  # what a cell is traced under is no derivative
+    return any(level.key() != functionalize for level in torch._C._functorch.get_interpreter_stack() or ())
