@@ -23,6 +23,7 @@ _HOME = {
     "lfiltic": "filters.initial",
     "linear_recurrence": "filters.linear",
     "scan": "engine.scan",
+    "band_matmul": "ops.band",
 }
 _FOLDERS = ("design", "nn", "reference", "script")
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .filters.lfilter import lfilter as lfilter
     from .filters.linear import linear_recurrence as linear_recurrence
     from .filters.sosfilt import sosfilt as sosfilt
+    from .ops.band import band_matmul as band_matmul
 
 
 def __getattr__(name: str) -> Any:

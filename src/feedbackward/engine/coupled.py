@@ -344,11 +344,28 @@ def _cumsum(lowerer: Lowerer, node: fx.Node) -> Lowered:
     return Lowered(g.gather(g.concat(running), back.tolist()), x.lanes)
 
 
+def _band(lowerer: Lowerer, node: fx.Node) -> Lowered:
+    """band_matmul(x, weight, lower, upper) with weights from outside."""
+    from .lower import Lowered, Misfit, Weights
+
+    x, weight, lower, upper = node.args
+    if lowerer.in_loop(weight) or not lowerer.in_loop(x) or lowerer.known[x].unfolded:
+        raise Misfit(node, "has a band that depends on the state")
+    ndim, n = x.meta["val"].ndim, x.meta["val"].shape[-1]
+    if ndim - 1 in lowerer.known[x].lanes:
+        raise Misfit(node, "multiplies lanes")
+    value = lowerer.known[x].value
+    m = lowerer.matrix(Weights(weight, (0, 1), (lower + upper + 1, n)), "banded", n, n, lower=lower, upper=upper)
+    parts = [lowerer.g.gather(value, range(start, start + n)) for start in range(0, value.rows, n)]
+    return Lowered(lowerer.g.concat([lowerer.g.apply(m, part) for part in parts]), lowerer.known[x].lanes)
+
+
 COUPLED: dict[str, Callable[[Lowerer, fx.Node], Any]] = {
     "mm": lambda lowerer, node: _product(lowerer, node, *node.args),
     "bmm": lambda lowerer, node: _product(lowerer, node, *node.args),
     "mv": lambda lowerer, node: _vector(lowerer, node, *node.args),
     "dot": _dot,
+    "band_matmul": _band,
     "addmm": _with_bias(_product),
     "baddbmm": _with_bias(_product),
     "addmv": _with_bias(_vector),

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
 from .ir import Matrix, Program, parse
@@ -204,10 +205,7 @@ def as_applied(weights: Tensor, m: Matrix) -> Tensor:
         return weights
     if m.kind == "dense":
         return weights.mT
-    # w'[d, i] = w[lower + upper - d, i + d - lower'], and 0 where that is outside, with lower' = m.lower
-    width, n = weights.shape
-    padded = torch.nn.functional.pad(weights.flip(0), (m.lower, m.upper))
-    return torch.stack([padded[d, d : d + n] for d in range(width)])
+    return band.transposed(weights, m.upper, m.lower)
 
 
 def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
@@ -221,8 +219,7 @@ def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
         return torch.einsum("xgm,xgn->gmn", d_y.reshape(-1, g, m.rows // g), a.reshape(-1, g, m.columns // g))
     if native:
         return torch.ops.feedbackward.band_outer.default(d_y.contiguous(), a.contiguous(), m.lower, m.upper)
-    windows = torch.nn.functional.pad(a, (m.lower, m.upper)).unfold(-1, m.rows, 1)  # (x, diagonal, row)
-    return (d_y.unsqueeze(1) * windows).sum(0)
+    return band.outer(d_y, a, m.lower, m.upper)
 
 
 def _fake(tensors: list[Tensor], *settings: Any) -> list[Tensor]:

@@ -1,0 +1,100 @@
+"""Products with a matrix that is stored by its diagonals.
+
+    y[i] = sum_j W[i, j] x[j],    W[i, i + d - lower] = weight[d, i],    d = 0 .. lower + upper
+
+Diagonal d = lower is the main one; entries that would lie outside the matrix are not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from . import library as library  # loads the operators
+
+_library = torch.library.Library("feedbackward", "FRAGMENT")
+_library.define("band_matmul(Tensor x, Tensor weight, int lower, int upper) -> Tensor")
+
+
+def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    """Multiply vectors by a banded matrix.
+
+        y[..., i] = sum_d weight[d, i] x[..., i + d - lower],    d = 0 .. lower + upper, 0 <= i + d - lower < n
+
+    Memory and work are proportional to n (lower + upper + 1). In the cell of a `scan` it is one instruction.
+
+    Args:
+        x: (..., n).
+        weight: (lower + upper + 1, n), by diagonals: ``weight[d, i]`` is row i, column i + d - lower of the matrix.
+        lower: Diagonals below the main one.
+        upper: Diagonals above the main one.
+
+    Returns:
+        (..., n), in the dtype of x.
+
+    Raises:
+        ValueError: Shapes or dtypes that do not fit together.
+
+    Example:
+        >>> import torch, feedbackward as fb
+        >>> weight = torch.tensor([[9.0, 1.0, 1.0], [2.0, 2.0, 2.0]])  # the 9 would lie outside
+        >>> fb.band_matmul(torch.tensor([1.0, 10.0, 100.0]), weight, lower=1, upper=0)
+        tensor([  2.,  21., 210.])
+    """
+    if lower < 0 or upper < 0:
+        raise ValueError(f"band_matmul: lower is {lower} and upper {upper}, expected at least 0")
+    if x.ndim == 0 or weight.shape != (lower + upper + 1, x.shape[-1]):
+        n = x.shape[-1] if x.ndim else "n"
+        raise ValueError(
+            f"band_matmul: weight has shape {tuple(weight.shape)}, expected ({lower + upper + 1}, {n}) = "
+            f"(lower + upper + 1, n) for x of shape {tuple(x.shape)}"
+        )
+    if x.dtype != weight.dtype:
+        raise ValueError(f"band_matmul: x is {x.dtype} and weight {weight.dtype}, expected the same dtype")
+    product: Any = torch.ops.feedbackward.band_matmul.default
+    return product(x, weight, lower, upper)
+
+
+def transposed(weight: Tensor, lower: int, upper: int) -> Tensor:
+    """The diagonals of the transposed matrix, which has ``upper`` below the main one and ``lower`` above.
+
+    w'[d, i] = w[lower + upper - d, i + d - upper], and 0 where that is outside.
+    """
+    n = weight.shape[1]
+    padded = pad(weight.flip(0), (upper, lower))
+    return torch.stack([padded[d, d : d + n] for d in range(weight.shape[0])])
+
+
+def outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
+    """The gradient of the diagonals: sums of d_y[..., i] x[..., i + d - lower] over all leading axes."""
+    n = x.shape[-1]
+    windows = pad(x.reshape(-1, n), (lower, upper)).unfold(-1, n, 1)  # (..., diagonal, row)
+    return (d_y.reshape(-1, 1, n) * windows).sum(0)
+
+
+def _product(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    return (pad(x, (lower, upper)).unfold(-1, x.shape[-1], 1) * weight).sum(-2)
+
+
+def _fake(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.widths = inputs[2:]
+
+
+def _backward(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:
+    (x, weight), (lower, upper) = ctx.saved_tensors, ctx.widths
+    need_x, need_weight = ctx.needs_input_grad[:2]
+    d_x = band_matmul(d_y, transposed(weight, lower, upper), upper, lower) if need_x else None
+    return d_x, outer(d_y, x, lower, upper) if need_weight else None, None, None
+
+
+_library.impl("band_matmul", _product, "CPU")
+torch.library.register_fake("feedbackward::band_matmul", _fake, lib=_library)
+torch.library.register_autograd("feedbackward::band_matmul", _backward, setup_context=_keep, lib=_library)
