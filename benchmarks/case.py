@@ -43,7 +43,9 @@ class Target:
             "times": f"at most {self.limit:g} × {self.peer}",
             "speedup": f"at least {self.limit:g} × faster than {self.peer}",
             "memory": f"at most {self.limit:g} MB extra memory",
-            "microseconds": f"at most {self.limit:g} µs per call",
+            "microseconds": f"at most {self.limit:g} µs per call"
+            if self.limit < 1000
+            else f"at most {self.limit / 1000:g} ms per call",
         }[self.quantity]
 
     def met(self, value: float) -> bool:

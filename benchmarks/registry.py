@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .case import Case
-from .cases import bank, block, linear, signal, varying
+from .cases import bank, block, call, cells, linear, recurrent, signal, varying
 
 CASES: dict[str, Case] = {
     case.name: case
@@ -20,5 +20,8 @@ CASES: dict[str, Case] = {
         varying.gradient,
         linear.forward,
         linear.gradient,
+        *cells.cases,
+        *recurrent.cases,
+        *call.cases,
     )
 }

@@ -103,7 +103,9 @@ def _targets(cases: dict[str, dict[str, Any]]) -> str:
 def _measured(target: dict[str, Any]) -> str:
     if target["value"] is None:
         return "–"
-    unit = {"times": "×", "speedup": "×", "memory": "MB", "microseconds": "µs"}[target["quantity"]]
+    if target["quantity"] == "microseconds":
+        return plots.seconds_text(target["value"] / 1e6)
+    unit = {"times": "×", "speedup": "×", "memory": "MB"}[target["quantity"]]
     return f"{target['value']:.3g} {unit}"
 
 

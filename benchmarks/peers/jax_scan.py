@@ -17,13 +17,13 @@ import numpy as np
 from ..case import Call, Inputs
 
 
-def _compiled(function: Callable[..., Any], inputs: Inputs, *names: str) -> Call:
+def compiled(function: Callable[..., Any], inputs: Inputs, *names: str) -> Call:
     arguments = [jnp.asarray(inputs[name]) for name in names]
     ready = jax.jit(function).lower(*arguments).compile()
     return lambda: jax.block_until_ready(ready(*arguments))  # type: ignore[no-untyped-call]
 
 
-def _with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     def both(*arguments: Any) -> tuple[Any, ...]:
         output, pull = jax.vjp(function, *arguments[:-1])
         return (output, *pull(arguments[-1]))
@@ -57,13 +57,13 @@ def _bank(b: Any, a: Any, x: Any) -> Any:
 
 def cascade(inputs: Inputs) -> Call:
     """A bank of biquad cascades."""
-    call = _compiled(_bank, inputs, "b", "a", "x")
+    call = compiled(_bank, inputs, "b", "a", "x")
     return lambda: (call(),)
 
 
 def cascade_gradient(inputs: Inputs) -> Call:
     """The same with gradients to b, a and x."""
-    call = _compiled(_with_gradient(_bank), inputs, "b", "a", "x", "g")
+    call = compiled(with_gradient(_bank), inputs, "b", "a", "x", "g")
 
     def drop_a0() -> tuple[Any, ...]:
         y, d_b, d_a, d_x = call()
@@ -93,13 +93,13 @@ def _time_first(inputs: Inputs) -> Inputs:
 
 def cascade_time_first(inputs: Inputs) -> Call:
     """A bank of biquad cascades whose signals and outputs have time first, so that nothing is transposed."""
-    call = _compiled(_bank_time_first, _time_first(inputs), "b", "a", "x")
+    call = compiled(_bank_time_first, _time_first(inputs), "b", "a", "x")
     return lambda: (_TimeFirst(call()),)
 
 
 def cascade_time_first_gradient(inputs: Inputs) -> Call:
     """The same with gradients to b, a and x."""
-    call = _compiled(_with_gradient(_bank_time_first), _time_first(inputs), "b", "a", "x", "g")
+    call = compiled(with_gradient(_bank_time_first), _time_first(inputs), "b", "a", "x", "g")
 
     def drop_a0() -> tuple[Any, ...]:
         y, d_b, d_a, d_x = call()
@@ -115,7 +115,7 @@ def block(inputs: Inputs) -> Call:
         zf, y = _scan_cascade(b[0], a[0], x[0], tuple((s[0], s[1]) for s in zi[0]))
         return y, jnp.asarray(zf)
 
-    return _compiled(run, inputs, "b", "a", "x", "zi")
+    return compiled(run, inputs, "b", "a", "x", "zi")
 
 
 def _varying(b: Any, a: Any, x: Any, hop: int) -> Any:
@@ -132,14 +132,14 @@ def _varying(b: Any, a: Any, x: Any, hop: int) -> Any:
 def varying(inputs: Inputs) -> Call:
     """A biquad whose coefficients hold for a hop, repeated for every sample."""
     hop = int(inputs["hop"])
-    call = _compiled(lambda b, a, x: _varying(b, a, x, hop), inputs, "b", "a", "x")
+    call = compiled(lambda b, a, x: _varying(b, a, x, hop), inputs, "b", "a", "x")
     return lambda: (call(),)
 
 
 def varying_gradient(inputs: Inputs) -> Call:
     """The same with gradients to the frames and the signal."""
     hop = int(inputs["hop"])
-    call = _compiled(_with_gradient(lambda b, a, x: _varying(b, a, x, hop)), inputs, "b", "a", "x", "g")
+    call = compiled(with_gradient(lambda b, a, x: _varying(b, a, x, hop)), inputs, "b", "a", "x", "g")
 
     def drop_a0() -> tuple[Any, ...]:
         y, d_b, d_a, d_x = call()
@@ -166,21 +166,21 @@ def _linear_associative(decay: Any, x: Any) -> Any:
 
 def linear(inputs: Inputs) -> Call:
     """A gated linear recurrence along the middle axis, by ``scan``."""
-    call = _compiled(_linear, inputs, "decay", "x")
+    call = compiled(_linear, inputs, "decay", "x")
     return lambda: (call(),)
 
 
 def linear_gradient(inputs: Inputs) -> Call:
     """The same with gradients to decay and x."""
-    return _compiled(_with_gradient(_linear), inputs, "decay", "x", "g")
+    return compiled(with_gradient(_linear), inputs, "decay", "x", "g")
 
 
 def linear_associative(inputs: Inputs) -> Call:
     """A gated linear recurrence along the middle axis, by ``associative_scan``."""
-    call = _compiled(_linear_associative, inputs, "decay", "x")
+    call = compiled(_linear_associative, inputs, "decay", "x")
     return lambda: (call(),)
 
 
 def linear_associative_gradient(inputs: Inputs) -> Call:
     """The same with gradients to decay and x."""
-    return _compiled(_with_gradient(_linear_associative), inputs, "decay", "x", "g")
+    return compiled(with_gradient(_linear_associative), inputs, "decay", "x", "g")

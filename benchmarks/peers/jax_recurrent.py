@@ -1,0 +1,84 @@
+"""The same layers under jax.lax.scan; the product with x is taken for all steps at once, outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..case import Call, Inputs
+from .jax_scan import compiled, with_gradient
+from .torch_recurrent import WEIGHTS
+
+
+def _scan(step: Callable[[Any, Any], Any], x: Any, hidden: int) -> Any:
+    def both(h: Any, now: Any) -> tuple[Any, Any]:
+        h = step(h, now)
+        return h, h
+
+    return jax.lax.scan(both, jnp.zeros((x.shape[1], hidden), x.dtype), x)[1]
+
+
+def _rnn(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    return _scan(lambda h, now: jnp.tanh(now + h @ w_hh.T), x @ w_ih.T + b_ih + b_hh, len(w_hh))
+
+
+def _gru(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    def step(h: Any, now: Any) -> Any:
+        (xr, xz, xn), (hr, hz, hn) = (jnp.split(gates, 3, -1) for gates in (now, h @ w_hh.T + b_hh))
+        r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+        n = jnp.tanh(xn + r * hn)
+        return (1 - z) * n + z * h
+
+    return _scan(step, x @ w_ih.T + b_ih, w_hh.shape[1])
+
+
+def _band(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    width, hidden = w_hh.shape
+
+    def step(h: Any, now: Any) -> Any:
+        padded = jnp.pad(h, ((0, 0), (width // 2, width // 2)))
+        return jnp.tanh(now + sum(w_hh[d] * padded[:, d : d + hidden] for d in range(width)))
+
+    return _scan(step, x @ w_ih.T + b_ih + b_hh, hidden)
+
+
+def _forward(run: Callable[..., Any], inputs: Inputs) -> Call:
+    call = compiled(run, inputs, "x", *WEIGHTS)
+    return lambda: (call(),)
+
+
+def _gradient(run: Callable[..., Any], inputs: Inputs) -> Call:
+    return compiled(with_gradient(run), inputs, "x", *WEIGHTS, "g")
+
+
+def rnn_forward(inputs: Inputs) -> Call:
+    """A tanh layer."""
+    return _forward(_rnn, inputs)
+
+
+def rnn_gradient(inputs: Inputs) -> Call:
+    """The same with gradients."""
+    return _gradient(_rnn, inputs)
+
+
+def gru_forward(inputs: Inputs) -> Call:
+    """A GRU layer."""
+    return _forward(_gru, inputs)
+
+
+def gru_gradient(inputs: Inputs) -> Call:
+    """The same with gradients."""
+    return _gradient(_gru, inputs)
+
+
+def band_forward(inputs: Inputs) -> Call:
+    """A tanh layer whose matrix is a band, as a sum of shifted products."""
+    return _forward(_band, inputs)
+
+
+def band_gradient(inputs: Inputs) -> Call:
+    """The same with gradients."""
+    return _gradient(_band, inputs)
