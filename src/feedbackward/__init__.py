@@ -23,6 +23,7 @@ _HOME = {
     "lfiltic": "filters.initial",
     "linear_recurrence": "filters.linear",
     "scan": "engine.scan",
+    "explain_cell": "engine.explain",
     "band_matmul": "ops.band",
 }
 _FOLDERS = ("design", "nn", "reference", "script")
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from . import nn as nn
     from . import reference as reference
     from . import script as script
+    from .engine.explain import explain_cell as explain_cell
     from .engine.scan import scan as scan
     from .filters.filtfilt import filtfilt as filtfilt
     from .filters.filtfilt import sosfiltfilt as sosfiltfilt

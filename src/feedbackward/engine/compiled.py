@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _disable_current_modes
 
 from ..trees import Tree, flatten
+from .arguments import Arguments
 from .prepare import Form, Prepared
 from .trace import trace
 
@@ -48,21 +49,15 @@ _known: weakref.WeakKeyDictionary[fx.GraphModule, dict[Any, Prepared]] = weakref
 
 
 def scan(
-    step: Callable[..., Any],
-    carry: list[Tensor],
-    carry_tree: Tree,
-    xs: list[Tensor],
-    x_tree: Tree,
-    steps: int,
-    reverse: bool,
-    checkpoint: int,
+    step: Callable[..., Any], given: Arguments, reverse: bool, checkpoint: int
 ) -> tuple[list[Tensor], list[Tensor], Tree]:
     """The leaves of the last carry, those of y, time first, and the form of y; Dynamo traces this function."""
+    carry, xs, steps = given.carry, given.xs, given.steps
 
     def once(*operands: Tensor) -> Any:
         leaves = [o.clone() for o in operands[: len(carry)]]  # the first use of an operand makes it the next one
         x = [o.select(0, 0) for o in operands[len(carry) :]]
-        last, y = step(carry_tree.unflatten(leaves), x_tree.unflatten(x))
+        last, y = step(given.carry_tree.unflatten(leaves), given.x_tree.unflatten(x))
         leaves, y_tree = flatten(y)
         stacked = y_tree.unflatten([leaf.repeat(steps, *(1 for _ in leaf.shape)) for leaf in leaves])
         return [leaf.clone() for leaf in flatten(last)[0]], stacked

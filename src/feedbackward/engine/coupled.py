@@ -56,12 +56,12 @@ def _product(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> 
     groups = math.prod(lead[a] for a in range(ndim - 2) if a not in lanes)
     shared = not any(a < ndim - 2 for a in lanes)  # the other factor is the same in all lanes
 
-    if loop_left and not loop_right and shared and (before in lanes_left or n == 1 or not lanes_left):
+    if loop_left and lowerer.is_constant(right) and shared and (before in lanes_left or n == 1 or not lanes_left):
         # state times weights: y_i = sum_j W_ij x_j with W the transpose of what stands at the right
         times = 1 if before in lanes_left else n
         order = (*range(ndim - 2), last, before)
         return Lowered(_apply(lowerer, right, order, lowerer.known[left].value, groups, times, p, m, False), lanes)
-    if loop_right and not loop_left and shared and (last in lanes_right or not lanes_right):
+    if loop_right and lowerer.is_constant(left) and shared and (last in lanes_right or not lanes_right):
         times = 1 if last in lanes_right else p
         value = _apply(lowerer, left, tuple(range(ndim)), lowerer.known[right].value, groups, times, n, m, True)
         return Lowered(value, lanes)
@@ -81,7 +81,7 @@ def _folded_product(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.No
 
     x: Lowered = lowerer.known[left]
     assert x.unfolded is not None
-    if lowerer.in_loop(right) or len(x.unfolded) - 1 in x.lanes:
+    if not lowerer.is_constant(right) or len(x.unfolded) - 1 in x.lanes:
         raise Misfit(
             node, "multiplies matrices that both depend on the state, over an axis that merges lanes with rows"
         )
@@ -132,7 +132,7 @@ def _vector(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> L
     from .lower import Lowered
 
     n, m = left.meta["val"].shape
-    if lowerer.in_loop(right) and not lowerer.in_loop(left):
+    if lowerer.in_loop(right) and lowerer.is_constant(left):
         return Lowered(_apply(lowerer, left, (0, 1), lowerer.known[right].value, 1, 1, n, m, True), ())
     a, b = lowerer.leaf(left, ()), lowerer.leaf(right, ())
     a_at = torch.arange(n * m).reshape(n, m)
@@ -174,7 +174,7 @@ def _with_bias(product: Callable[..., Lowered]) -> Callable[[Lowerer, fx.Node], 
 def _axes(node: fx.Node, argument: int) -> list[int]:
     ndim = node.args[0].meta["val"].ndim
     dims = node.args[argument] if len(node.args) > argument else node.kwargs.get("dim")
-    if dims is None or dims == []:
+    if dims is None or dims == [] or ndim == 0:
         return list(range(ndim))
     return [d % max(ndim, 1) for d in ([dims] if isinstance(dims, int) else dims)]
 
@@ -276,7 +276,7 @@ def _softmax(log: bool) -> Callable[[Lowerer, fx.Node], Lowered]:
         from .lower import Lowered
 
         x: Lowered = lowerer.known[node.args[0]]
-        axes = [node.args[1] % max(node.meta["val"].ndim, 1)]
+        axes = _axes(node, 1)
         g = lowerer.g
         highest = g.emit("stop", _reduced(lowerer, node, x, axes, "max_rows"))
         shifted = g.emit("sub", x.value, _spread(lowerer, node, x, axes, highest))
@@ -321,14 +321,19 @@ def _norm(lowerer: Lowerer, node: fx.Node) -> Lowered:
     axes = _axes(node, 2)
     squares = Lowered(lowerer.g.emit("mul", x.value, x.value), x.lanes)
     total = _reduced(lowerer, node, squares, axes, "sum_rows")
-    return Lowered(lowerer.g.emit("sqrt", total), _result_lanes(node, x, axes))
+    f = Formula(lowerer.g, total.rows)
+    at_zero = f("eq", total, 0)  # where torch takes 0 for the gradient
+    value = f("where", at_zero, 0, f("sqrt", f("where", at_zero, 1, total)))
+    return Lowered(value, _result_lanes(node, x, axes))
 
 
 def _cumsum(lowerer: Lowerer, node: fx.Node) -> Lowered:
     from .lower import Lowered, Misfit
 
     x: Lowered = lowerer.known[node.args[0]]
-    axis = node.args[1] % max(node.meta["val"].ndim, 1)
+    if node.meta["val"].ndim == 0:
+        return x
+    axis = node.args[1] % node.meta["val"].ndim
     if axis in x.lanes:
         raise Misfit(node, "sums over lanes")
     shape = node.meta["val"].shape
@@ -349,8 +354,8 @@ def _band(lowerer: Lowerer, node: fx.Node) -> Lowered:
     from .lower import Lowered, Misfit, Weights
 
     x, weight, lower, upper = node.args
-    if lowerer.in_loop(weight) or not lowerer.in_loop(x) or lowerer.known[x].unfolded:
-        raise Misfit(node, "has a band that depends on the state")
+    if not lowerer.is_constant(weight) or lowerer.known[x].unfolded:
+        raise Misfit(node, "has a band that changes from step to step")
     ndim, n = x.meta["val"].ndim, x.meta["val"].shape[-1]
     if ndim - 1 in lowerer.known[x].lanes:
         raise Misfit(node, "multiplies lanes")

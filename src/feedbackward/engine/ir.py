@@ -118,6 +118,7 @@ class Graph:
 
     def concat(self, values: Sequence[Value]) -> Value:
         """The rows of all values."""
+        values = [part for v in values for part in (v.args if v.op == "concat" else (v,))]
         if len(values) == 1:
             return values[0]
         return self.emit("concat", *values, rows=sum(v.rows for v in values))
@@ -172,6 +173,8 @@ def _simplified(g: Graph, op: str, args: tuple[Value, ...], rows: int, attr: Any
         return g.emit("sub" if op == "add" else "add", args[0], args[1].args[0], rows=rows)
     if op == "add" and args[0].op == "neg":
         return g.emit("sub", args[1], args[0].args[0], rows=rows)
+    if op == "add" and args[0].op == args[1].op == "gather" and args[0].rows == args[1].rows == rows:
+        return _merged(g, *args)
     if op == "gather":
         (a,) = args
         if attr == tuple(range(a.rows)):
@@ -185,6 +188,21 @@ def _simplified(g: Graph, op: str, args: tuple[Value, ...], rows: int, attr: Any
                     return g.gather(part, [r - start for r in attr])
                 start += part.rows
     return None
+
+
+def _merged(g: Graph, a: Value, b: Value) -> Value | None:
+    """The sum of two gathers of which one is always zero: the adjoints of slices, put together again."""
+    if any(i >= 0 and j >= 0 for i, j in zip(a.attr, b.attr, strict=True)):
+        return None
+    if _first(b) < _first(a):
+        a, b = b, a
+    (x,), (y,) = a.args, b.args
+    table = [i if i >= 0 else j + x.rows if j >= 0 else -1 for i, j in zip(a.attr, b.attr, strict=True)]
+    return g.gather(g.concat([x, y]), table)
+
+
+def _first(gather: Value) -> int:
+    return next((row for row, source in enumerate(gather.attr) if source >= 0), 0)
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,10 @@ class Lowerer:
         """Whether a node depends on the state."""
         return self.kind[node] == LOOP
 
+    def is_constant(self, node: fx.Node) -> bool:
+        """Whether a node is the same for all steps."""
+        return self.kind[node] == OUTSIDE
+
     def number_of(self, node: fx.Node) -> float | None:
         """The number that a node outside the loop is everywhere, if it is made of nothing else."""
         return None if self.in_loop(node) else _number_of(node)
@@ -216,9 +220,8 @@ class Lowerer:
         """The positions that a node outside the loop holds."""
         if self.kind[node] != OUTSIDE:
             raise refusal("the cell takes positions from x or the state", "use torch.where", line_of(node))
-        if node.op == "get_attr":
-            tensor = self.trace.captured[node.meta["captured"]]
-            return tensor.detach()
+        if node.op in ("get_attr", "placeholder"):
+            return self.trace.captured[node.meta["captured"]].detach()
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.integers)
         return node.target(*args, **kwargs)
 
@@ -231,6 +234,9 @@ class Lowerer:
                 raise Misfit(node, "has an axis that merges lanes with rows")
             if lowered.lanes and tuple(a + shift for a in lowered.lanes) != lanes:
                 raise Misfit(node, "has its lanes on other axes than what it is combined with")
+            own = node.meta["val"].shape
+            if not lowered.lanes and any(a is not None and a >= shift and own[a - shift] > 1 for a in lanes):
+                raise Misfit(node, "has an axis of its own where others have lanes")
             return lowered.value
         shape = node.meta["val"].shape
         mine = [a - shift if a is not None and a >= shift and shape[a - shift] > 1 else None for a in lanes]

@@ -36,7 +36,7 @@ _library.define(f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[]
 
 
 @dataclass(frozen=True)
-class _Compiled:
+class Compiled:
     """A program with its adjoint, planned."""
 
     step: Program
@@ -48,10 +48,12 @@ class _Compiled:
 
     @property
     def forward_rows(self) -> list[int]:
+        """The rows of every output of the step."""
         return [v.rows for v in self.step.outputs]
 
     @property
     def backward_rows(self) -> list[int]:
+        """The rows of every output of the adjoint."""
         return [v.rows for v in self.adjoint.program.outputs]
 
 
@@ -61,7 +63,7 @@ def _program(text: str) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
-def compiled(text: str, wanted: tuple[bool, ...]) -> _Compiled:
+def compiled(text: str, wanted: tuple[bool, ...]) -> Compiled:
     """The plans of a program and of its adjoint."""
     step = _program(text)
     adj = adjoint(step, split_wanted(step, wanted))
@@ -69,7 +71,7 @@ def compiled(text: str, wanted: tuple[bool, ...]) -> _Compiled:
     forward = plan(step, read)
     backward = plan(adj.program, (), forward.place)
     words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
-    return _Compiled(step, adj, forward, backward, *words)
+    return Compiled(step, adj, forward, backward, *words)
 
 
 def split_wanted(step: Program, wanted: Sequence[bool]) -> Wanted:
@@ -180,11 +182,10 @@ def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor],
     wanted, count = adj.wanted, len(adj.program.outputs)
     outputs, after = results[:count], results[count:]
     held = {i: after[len(step.states) + n] for n, i in enumerate(wanted.held)}
-    sequences = {i: outputs[n] for n, i in enumerate(wanted.sequences)}
+    sequences = {i: outputs[n] for i, n in zip(wanted.sequences, adj.sequences, strict=True)}
     matrices: dict[int, Tensor] = {}
-    for n, m in enumerate(adj.products):
-        d_y, a = outputs[len(wanted.sequences) + 2 * n : len(wanted.sequences) + 2 * n + 2]
-        term = _outer(m, d_y.reshape(-1, m.rows), a.reshape(-1, m.columns), native)
+    for m, d_y, a in adj.products:
+        term = _outer(m, outputs[d_y].reshape(-1, m.rows), outputs[a].reshape(-1, m.columns), native)
         matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
     gradients = []
     for given, found in ((t.held, held), (t.matrices, matrices), (t.sequences, sequences), (t.before, after)):

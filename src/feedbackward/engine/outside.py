@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ class Outside:
 
     def __init__(self, once: fx.Graph, along: fx.Graph, xs: list[int], shared: list[int], aligned: bool) -> None:
         self.once, self.along, self.aligned = _function(once), _function(along), aligned
+        self.once_names, self.along_names = _names(once), _names(along)
         self.xs, self.shared = xs, shared
 
     def run(self, captured: Sequence[Tensor], xs: Sequence[Tensor], steps: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -33,6 +35,11 @@ class Outside:
             return once, [d.new_empty((0, *d.shape)) for d in dummies]
         over_time = torch.vmap(self.along, in_dims=(*(0 for _ in inputs), *(None for _ in shared)))
         return once, list(over_time(*inputs, *shared))
+
+
+def _names(graph: fx.Graph) -> tuple[str, ...]:
+    targets = [n.target for n in graph.nodes if n.op == "call_function" and n.target is not operator.getitem]
+    return tuple(str(t).removeprefix("aten.").split(".")[0] for t in targets)
 
 
 def _function(graph: fx.Graph) -> Graph:
@@ -105,7 +112,14 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
 
 def _without_copy(target: Any) -> Any:
     """The operator that returns a view, for one that functionalizing has made return a copy."""
+    if target is torch.ops.aten.copy.default:
+        return _in_place_of
     name = str(getattr(target, "_opname", ""))
     if not name.endswith("_copy") or name == "_to_copy" or not hasattr(torch.ops.aten, name.removesuffix("_copy")):
         return target
     return getattr(getattr(torch.ops.aten, name.removesuffix("_copy")), target._overloadname)
+
+
+def _in_place_of(old: Tensor, new: Tensor) -> Tensor:
+    """What `old` is after ``old.copy_(new)``."""
+    return new.expand_as(old).to(old.dtype)

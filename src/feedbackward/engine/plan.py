@@ -28,6 +28,11 @@ class Slot:
     rows: int
     extra: int = 0
 
+    @property
+    def number(self) -> float:
+        """The number of a constant."""
+        return float(struct.unpack("<d", struct.pack("<q", self.extra))[0])
+
 
 @dataclass(frozen=True)
 class Code:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ..ops.operator import is_transformed
 from ..trees import Tree
 from . import operator
 from .closure import Uncacheable, fingerprint
@@ -85,6 +84,7 @@ class Prepared:
         program: The step.
         lanes: The sizes of the lane axes.
         y_tree: The form of y.
+        checked: Whether the program was compared with the cell.
     """
 
     def __init__(self, traced: Trace, form: Form, captured: list[int | Tensor]) -> None:
@@ -94,6 +94,7 @@ class Prepared:
         def leaf(node: fx.Node, lanes: Sequence[int | None]) -> _Leaf:
             return _leaf_of(place[node][1], node.meta["val"].shape, lanes)
 
+        self.checked = False
         self.captured, self.y_tree = captured, traced.y_tree
         self.program: Program = lowering.program
         self.text = self.program.text
@@ -177,16 +178,13 @@ _known: OrderedDict[Any, Prepared] = OrderedDict()
 _lock = threading.Lock()
 
 
-def prepare(
-    cell: Callable[..., Any], adapted: Callable[..., Any], form: Form, check: Callable[[Prepared, list[Tensor]], None]
-) -> tuple[Prepared, list[Tensor]]:
+def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -> tuple[Prepared, list[Tensor]]:
     """A cell's program for arguments of a form, and the tensors that it closes over now.
 
     Args:
         cell: What the user gave.
         adapted: The same as ``(carry, x) -> (carry, y)``.
         form: The form of the arguments.
-        check: Called when the program is new.
     """
     try:
         key, found = fingerprint(cell)
@@ -198,15 +196,12 @@ def prepare(
         if prepared:
             _known.move_to_end(key)
     if prepared is None:
-        transformed = found if is_transformed() else []
-        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=transformed)
-        number = {id(t): i for i, t in reversed(list(enumerate(found)))}
-        captured: list[int | Tensor] = [number.get(id(t), t) for t in traced.captured]
-        hidden = [c for c in captured if isinstance(c, Tensor)]
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
+        hidden = traced.captured[len(found) :]
+        captured: list[int | Tensor] = [*range(len(found)), *hidden]
         if any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden):
             key = None  # it reaches a tensor in a way that was not seen
         prepared = Prepared(traced, form, captured)
-        check(prepared, prepared.tensors(found))
         if key is not None:
             with _lock:
                 _known[key] = prepared

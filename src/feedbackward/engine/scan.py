@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from .. import reference
-from ..trees import Tree, flatten
-from . import check as self_check
+from ..ops.operator import is_transformed
+from ..trees import flatten
 from .adapt import as_cell
+from .arguments import Arguments, validated
+from .check import STEPS
+from .check import check as check_program
 from .errors import LoweringError
-from .prepare import Form, Prepared, prepare
+from .prepare import Prepared, prepare
 from .trace import is_tracing
 
 __all__ = ["LoweringError", "scan"]
@@ -78,75 +81,48 @@ def scan(
         -399.9
     """
     step = as_cell(cell)
-    carry, carry_tree = flatten(init)
-    leaves, x_tree = flatten(xs)
-    steps, first_dim = _validate(carry, leaves, dim, length)
+    given = validated(init, xs, dim, length)
     every = _interval(checkpoint)
     if backend not in ("auto", "native", "eager"):
         raise ValueError(f"scan: backend is {backend!r}, expected 'auto', 'native' or 'eager'")
     # A cell inside a cell is unrolled; of nothing there is nothing to compute.
-    empty = any(leaf.numel() == 0 for leaf in carry) or any(leaf.numel() == 0 and steps for leaf in leaves)
-    if backend == "eager" or is_tracing() or empty:
+    if backend == "eager" or is_tracing() or given.empty:
         return reference.scan(step, init, xs, dim=dim, reverse=reverse, length=length)
-    for name, tensors in (("init", carry), ("xs", leaves)):
+    _on_cpu(given)
+    if torch.compiler.is_compiling():
+        from . import compiled
+
+        after, y, y_tree = compiled.scan(step, given, reverse, every)
+    else:
+        prepared, captured = prepare(cell, step, given.form)
+        if check and not prepared.checked and not is_transformed():
+            _compare(prepared, step, given, captured)
+        after, y = prepared(captured, given.carry, given.xs, given.steps, reverse, every)
+        y_tree = prepared.y_tree
+    if dim:
+        at = dim % len(given.xs[0].shape) if given.xs else dim
+        y = [o if at == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in y]
+    return given.carry_tree.unflatten(after), y_tree.unflatten(y)
+
+
+def _compare(prepared: Prepared, step: Callable[..., Any], given: Arguments, captured: list[Tensor]) -> None:
+    def eager(carry: Any, xs: Any) -> tuple[list[Tensor], list[Tensor]]:
+        init, x = given.carry_tree.unflatten(carry), given.x_tree.unflatten(xs)
+        last, y = reference.scan(step, init, x, length=None if xs else STEPS)
+        return flatten(last)[0], flatten(y)[0]
+
+    check_program(prepared, eager, captured, given.carry, given.xs)
+    prepared.checked = True
+
+
+def _on_cpu(given: Arguments) -> None:
+    for name, tensors in (("init", given.carry), ("xs", given.xs)):
         for tensor in tensors:
             if tensor.device.type != "cpu":
                 raise ValueError(
                     f"scan: {name} is on {tensor.device}, but this version computes on CPU; move it with .cpu(), or "
                     'use backend="eager"'
                 )
-    sequences = [x if dim == 0 else x.movedim(dim, 0) for x in leaves]
-    if torch.compiler.is_compiling():
-        from . import compiled
-
-        after, y, y_tree = compiled.scan(step, carry, carry_tree, sequences, x_tree, steps, reverse, every)
-    else:
-        prepared, captured = _prepared(cell, step, carry, carry_tree, sequences, x_tree, check)
-        after, y = prepared(captured, carry, sequences, steps, reverse, every)
-        y_tree = prepared.y_tree
-    ys = [o if first_dim == 0 else o.movedim(0, dim if dim < 0 else min(dim, o.ndim - 1)) for o in y]
-    return carry_tree.unflatten(after), y_tree.unflatten(ys)
-
-
-def _prepared(
-    cell: Callable[..., Any],
-    step: Callable[..., Any],
-    carry: list[Tensor],
-    carry_tree: Tree,
-    sequences: list[Tensor],
-    x_tree: Tree,
-    check: bool,
-) -> tuple[Prepared, list[Tensor]]:
-    form = Form(
-        tuple((tuple(c.shape), c.dtype) for c in carry),
-        carry_tree,
-        tuple((tuple(x.shape[1:]), x.dtype) for x in sequences),
-        x_tree,
-    )
-
-    def look(prepared: Prepared, captured: list[Tensor]) -> None:
-        if check:
-            _check(prepared, step, form, captured, carry, sequences)
-
-    return prepare(cell, step, form, look)
-
-
-def _check(
-    prepared: Prepared,
-    step: Callable[..., Any],
-    form: Form,
-    captured: list[Tensor],
-    carry: list[Tensor],
-    sequences: list[Tensor],
-) -> None:
-    def eager(carry: Any, xs: Any) -> tuple[list[Tensor], list[Tensor]]:
-        init, x = form.carry_tree.unflatten(carry), form.x_tree.unflatten(xs)
-        last, y = reference.scan(step, init, x, length=None if xs else self_check.STEPS)
-        return flatten(last)[0], flatten(y)[0]
-
-    if torch._C._are_functorch_transforms_active():
-        return
-    self_check.check(prepared, eager, captured, carry, sequences)
 
 
 def _interval(checkpoint: str | int | None) -> int:
@@ -157,36 +133,3 @@ def _interval(checkpoint: str | int | None) -> int:
     if isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0:
         return checkpoint
     raise ValueError(f"scan: checkpoint is {checkpoint!r}, expected 'auto', a positive int or None")
-
-
-def _validate(carry: list[Any], xs: list[Any], dim: int, length: int | None) -> tuple[int, int]:
-    """The number of steps, and the axis of time counted from the front."""
-    if not isinstance(dim, int):
-        raise ValueError(f"scan: dim is {dim!r}, expected an int")
-    for name, leaves in (("init", carry), ("xs", xs)):
-        for n, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor):
-                raise ValueError(f"scan: leaf {n} of {name} is a {type(leaf).__name__}, expected a tensor")
-            if leaf.layout != torch.strided:
-                raise ValueError(f"scan: leaf {n} of {name} is {leaf.layout}, expected a dense tensor: use .to_dense()")
-    for n, leaf in enumerate(carry):
-        if leaf.dtype not in (torch.float32, torch.float64, torch.bool):
-            raise ValueError(
-                f"scan: leaf {n} of init is {leaf.dtype}, expected float32 or float64 (counters too: as floats)"
-            )
-    if not xs:
-        if length is None:
-            raise ValueError("scan: xs has no tensors, so length must say how many steps there are")
-        if length < 0:
-            raise ValueError(f"scan: length is {length}, expected at least 0")
-        return length, dim
-    for n, leaf in enumerate(xs):
-        if not -leaf.ndim <= dim < leaf.ndim:
-            raise ValueError(f"scan: dim is {dim}, but leaf {n} of xs has shape {tuple(leaf.shape)}")
-    sizes = {leaf.shape[dim] for leaf in xs}
-    if len(sizes) > 1:
-        raise ValueError(f"scan: the leaves of xs have different lengths along dim {dim}: {sorted(sizes)}")
-    (steps,) = sizes
-    if length is not None and length != steps:
-        raise ValueError(f"scan: length is {length}, but xs has {steps} steps along dim {dim}")
-    return steps, dim % xs[0].ndim

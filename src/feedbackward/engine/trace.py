@@ -34,9 +34,9 @@ class Trace:
     """A traced step.
 
     Attributes:
-        module: Placeholders are the leaves of the carry, those of x, and what is given; results are the leaves of the
-            new carry, then those of y.
-        captured: The tensors that the cell closes over.
+        module: Placeholders are the leaves of the carry, those of x, what is given and what was reachable; results are
+            the leaves of the new carry, then those of y.
+        captured: The tensors that the cell closes over: those that were reachable, then the constants of the graph.
         carry, x: How many leaves they have.
         y_tree: The tree of y.
     """
@@ -59,8 +59,8 @@ def trace(
 ) -> Trace:
     """Trace ``cell(carry, x, *given) -> (carry, y)``, where what is given is the same for all steps.
 
-    Under a transform of torch.func the tensors that the cell closes over are not what they seem; those that are
-    ``reachable`` are traced by others of their form.
+    Tensors that are ``reachable`` through the cell are inputs of the graph too, after what is given; what else it
+    closes over is constant in it.
 
     Raises:
         LoweringError: The cell cannot be traced, or its carry changes its form.
@@ -70,16 +70,16 @@ def trace(
     def flat(*leaves: Tensor) -> list[Any]:
         nonlocal y_tree
         n, m = len(carry), len(carry) + len(x)
-        with _Calls({id(t): stand_in for t, stand_in in zip(reachable, stand_ins, strict=True)}):
-            result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:])
+        g = m + len(given)
+        with _Calls({id(t): leaf for t, leaf in zip(reachable, leaves[g:], strict=True)}):
+            result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:g])
         after, y, y_tree = _results(cell, result, carry, carry_tree)
         return [*after, *y]
 
-    stand_ins: list[Tensor] = []
+    specs = (*carry, *x, *given, *((tuple(t.shape), t.dtype) for t in reachable))
     try:
         with _apart():
-            dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in (*carry, *x, *given)]
-            stand_ins = [torch.empty(t.shape, dtype=t.dtype) for t in reachable]
+            dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
             module = _make(flat, dummies, _decompositions())
             if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
                 module = _make(module, dummies, None)  # decompositions write in place too
@@ -87,12 +87,14 @@ def trace(
         raise
     except Exception as error:
         raise _explained(error, cell, carry, carry_tree, x, x_tree, given) from error
-    original = {id(stand_in): t for t, stand_in in zip(reachable, stand_ins, strict=True)}
-    captured: list[Tensor] = []
+    placeholders = [n for n in module.graph.nodes if n.op == "placeholder"][len(specs) - len(reachable) :]
+    for i, node in enumerate(placeholders):
+        node.meta["captured"] = i
+    captured: list[Tensor] = list(reachable)
     for node in module.graph.nodes:
         if node.op == "get_attr":
             node.meta["captured"] = len(captured)
-            captured.append(original.get(id(tensor := getattr(module, node.target)), tensor))
+            captured.append(getattr(module, node.target))
     _refuse_what_a_trace_cannot_repeat(module)
     return Trace(module, captured, len(carry), len(x), y_tree)
 
@@ -211,7 +213,7 @@ def _decompositions() -> dict[Any, Any]:
 
     aten = torch.ops.aten
     table = dict(core_aten_decompositions())
-    for kept in (aten._softmax.default, aten._log_softmax.default):
+    for kept in (aten._softmax.default, aten._log_softmax.default, aten.detach.default):
         table.pop(kept, None)
     return table
 

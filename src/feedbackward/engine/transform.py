@@ -32,14 +32,16 @@ class Adjoint:
 
     Attributes:
         program: Reads the adjoints of the outputs as sequences and of the states after as states; its leaves of kind
-            ``forward`` are values of the step. Its states are those of the step, then the gradients of ``wanted.held``;
-            its outputs the gradients of ``wanted.sequences``, then two factors for every one of ``products``.
-        products: The matrix, as it was applied, of every product whose factors are written.
+            ``forward`` are values of the step. Its states are those of the step, then the gradients of ``wanted.held``.
+        sequences: For every one of ``wanted.sequences``, which output is its gradient.
+        products: For every product with a matrix that is wanted: the matrix as it was applied, and which outputs are
+            the factors of its gradient.
     """
 
     program: Program
     wanted: Wanted
-    products: tuple[Matrix, ...]
+    sequences: tuple[int, ...]
+    products: tuple[tuple[Matrix, int, int], ...]
 
 
 def adjoint(step: Program, wanted: Wanted) -> Adjoint:
@@ -86,18 +88,22 @@ def adjoint(step: Program, wanted: Wanted) -> Adjoint:
     for n, i in enumerate(wanted.held):
         so_far = g.emit("state", rows=step.held[i], attr=len(step.states) + n)
         sums.append(g.emit("add", so_far, gradient("held", i, step.held[i])))
+    outputs: dict[Value, int] = {}
+
+    def output(v: Value) -> int:
+        return outputs.setdefault(v, len(outputs))
+
+    sequences = tuple(output(gradient("sequence", i, step.sequences[i])) for i in wanted.sequences)
+    products = tuple((m, output(d_y), output(a)) for m, d_y, a in factors)
     program = Program(
         held=(),
         matrices=step.matrices,
         sequences=tuple(v.rows for v in step.outputs),
         states=step.states + tuple(step.held[i] for i in wanted.held),
-        outputs=(
-            *(gradient("sequence", i, step.sequences[i]) for i in wanted.sequences),
-            *(g.widen(v, v.rows) for _, *both in factors for v in both),
-        ),
+        outputs=tuple(outputs),
         after=(*(gradient("state", i, rows) for i, rows in enumerate(step.states)), *sums),
     )
-    return Adjoint(program, wanted, tuple(m for m, _, _ in factors))
+    return Adjoint(program, wanted, sequences, products)
 
 
 class _Seen(Graph):
