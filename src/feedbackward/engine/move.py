@@ -31,7 +31,7 @@ _ANY = -1  # the lane of what is the same in all of them
 
 def move(lowerer: Lowerer, node: fx.Node) -> Any:
     """Lower an operator of `MOVES`: a `Lowered`, or a list where it has several results."""
-    from .lower import Lowered, Misfit
+    from .lower import Lowered, Misfit, base_name
 
     tensors = [n for n in node.all_input_nodes if n not in _positions(node)]
     rows, lanes, values, total = {}, {}, [], 0
@@ -45,8 +45,12 @@ def move(lowerer: Lowerer, node: fx.Node) -> Any:
         lanes[n] = (_numbers(unfolded, on, lowerer.count) if on else torch.full(unfolded, _ANY)).reshape(shape)
         values.append(value)
         total += value.rows
+    padding = -1
+    if base_name(node) == "constant_pad_nd" and len(node.args) > 2 and node.args[2]:
+        values.append(lowerer.g.constant(float(node.args[2])))
+        padding = total
     everything = lowerer.g.concat(values)
-    moved_rows, moved_lanes = _run(lowerer, node, rows), _run(lowerer, node, lanes)
+    moved_rows, moved_lanes = _run(lowerer, node, rows, padding), _run(lowerer, node, lanes, _ANY)
     several = isinstance(moved_rows, (list, tuple))
     results = []
     for row, lane in zip(*((moved_rows, moved_lanes) if several else ([moved_rows], [moved_lanes])), strict=True):
@@ -107,18 +111,14 @@ def _positions(node: fx.Node) -> set[fx.Node]:
     return {node.args[2]} if base_name(node) in ("index_select", "gather") else set()
 
 
-def _run(lowerer: Lowerer, node: fx.Node, numbers: dict[fx.Node, Tensor]) -> Any:
+def _run(lowerer: Lowerer, node: fx.Node, numbers: dict[fx.Node, Tensor], padding: int) -> Any:
     from .lower import base_name
 
     args, kwargs = fx.node.map_arg(
         (node.args, node.kwargs), lambda n: numbers[n] if n in numbers else lowerer.integers(n)
     )
     if base_name(node) == "constant_pad_nd":
-        if len(args) > 2 and args[2]:
-            from .lower import Misfit
-
-            raise Misfit(node, "pads with something else than zero")
-        args = (args[0], args[1], -1)
+        args = (args[0], args[1], padding)
     if base_name(node) in ("view", "_unsafe_view", "view_copy"):  # of numbers that lie in another order
         return args[0].reshape(args[1])
     return node.target(*args, **kwargs)

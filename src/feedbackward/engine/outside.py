@@ -105,6 +105,12 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
         if node in inner:
             made[node] = graph.node_copy(node, lambda n: made[n])
             made[node].target = _without_copy(node.target)
+            if node.target is torch.ops.aten.slice_scatter.default:  # vmap takes no end beyond the end
+                args = [*made[node].args, *(0, None, None)[len(node.args) - 2 :]]
+                size = node.meta["val"].shape[args[2]]
+                args[3] = (args[3] or 0) + size * ((args[3] or 0) < 0)
+                args[4] = size if args[4] is None else min(args[4], size)
+                made[node].args = tuple(args)
             made[node].meta = {}
     graph.output([made[n] for n in ends])
     return graph

@@ -33,6 +33,11 @@ def _scaled(f: F, x: Operand, alpha: float) -> Operand:
 
 def _div(f: F, a: Operand, b: Operand, rounding_mode: str | None = None) -> Value:
     quotient = f("div", a, b)
+    if rounding_mode == "floor":  # of the exact quotient, not of the rounded one
+        rest = f("fmod", a, b)
+        below = f("mul", f("ne", rest, 0), f("ne", f("lt", b, 0), f("lt", rest, 0)))
+        exact = f("round", f("sub", f("div", f("sub", a, rest), b), below))
+        return f("where", f("eq", b, 0), quotient, exact)
     return quotient if rounding_mode is None else f(rounding_mode, quotient)
 
 
@@ -53,11 +58,17 @@ def _pow(f: F, a: Operand, b: Operand) -> Value:
 
 
 def _clamp(f: F, x: Operand, low: Operand | None = None, high: Operand | None = None) -> Operand:
-    if low is not None:
-        x = f("where", f("lt", x, low), low, x)
-    if high is not None:
-        x = f("where", f("gt", x, high), high, x)
+    for sign, bound in (("lt", low), ("gt", high)):
+        if bound is not None:
+            x = f("where", f(sign, x, bound), bound, x)
+        if isinstance(bound, Value):
+            x = f("where", f("is_nan", bound), bound, x)
     return x
+
+
+def _hardtanh(f: F, x: Operand, low: float = -1, high: float = 1) -> Value:
+    """A clamp that is flat at its bounds already."""
+    return f("where", f("le", x, low), low, f("where", f("ge", x, high), high, x))
 
 
 def _relu(f: F, x: Operand) -> Value:
@@ -124,7 +135,9 @@ def _hypot(f: F, a: Operand, b: Operand) -> Value:
 
 
 def _xlogy(f: F, a: Operand, b: Operand) -> Value:
-    return f("where", f("eq", a, 0), 0, f("mul", a, f("log", b)))
+    """a log b, and 0 for a = 0, where the derivative to a is log b all the same."""
+    nothing = f("mul", f("eq", a, 0), f("le", b, 0))
+    return f("mul", a, f("log", f("where", nothing, 1, b)))
 
 
 def _round(f: F, a: Operand, decimals: int = 0) -> Value:
@@ -169,13 +182,14 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "clip": _clamp,
     "clamp_min": lambda f, x, low: _clamp(f, x, low),
     "clamp_max": lambda f, x, high: _clamp(f, x, None, high),
-    "hardtanh": lambda f, x, low=-1, high=1: _clamp(f, x, low, high),
+    "hardtanh": _hardtanh,
     "relu": _relu,
-    "relu6": lambda f, x: _clamp(f, x, 0, 6),
+    "relu6": lambda f, x: _hardtanh(f, x, 0, 6),
     "threshold": _threshold,
     "leaky_relu": lambda f, x, slope=0.01: f("where", f("gt", x, 0), x, f("mul", x, slope)),
     "gelu": _gelu,
     "elu": _elu,
+    "celu": lambda f, x, alpha=1: _elu(f, x, alpha, 1, 1 / alpha),
     "softplus": _softplus,
     "silu": lambda f, x: f("mul", x, f("sigmoid", x)),
     "mish": lambda f, x: f("mul", x, f("tanh", _softplus(f, x))),

@@ -15,7 +15,8 @@ from ..trees import Tree
 from . import operator
 from .closure import Uncacheable, fingerprint
 from .ir import Program
-from .lower import lower
+from .lower import base_name, lower
+from .move import MOVES
 from .outside import split
 from .trace import Spec, Trace, trace
 
@@ -109,7 +110,9 @@ class Prepared:
         self.outputs: list[tuple[str, Any]] = []
         for node, output in zip(results[traced.carry :], lowering.outputs, strict=True):
             if isinstance(output, fx.Node):
-                self.outputs.append(place[output])
+                kind, at = place[output]
+                view = output.op != "call_function" or base_name(output) in MOVES | {"alias", "detach"}
+                self.outputs.append((f"{kind}, a view" if view else kind, at))
             else:
                 in_loop = sum(kind == "loop" for kind, _ in self.outputs)
                 self.outputs.append(("loop", _result_of(in_loop, node, output.lanes)))
@@ -145,8 +148,10 @@ class Prepared:
         for kind, what in self.outputs:
             if kind == "loop":
                 y.append(what.of(outputs[what.place], self.lanes, True))
+            elif kind.startswith("once"):
+                y.append(once[what].repeat(steps, *(1 for _ in once[what].shape)))
             else:
-                y.append(along[what] if kind == "along" else once[what].expand(steps, *once[what].shape))
+                y.append(along[what].clone() if "view" in kind else along[what])
         return [r.of(after[r.place], self.lanes, False) for r in self.after], y
 
 
@@ -175,7 +180,7 @@ def _surroundings() -> tuple[Any, ...]:
 
 
 _known: OrderedDict[Any, Prepared] = OrderedDict()
-_lock = threading.Lock()
+_lock = threading.RLock()  # torch traces in one thread at a time
 
 
 def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -> tuple[Prepared, list[Tensor]]:
@@ -191,20 +196,22 @@ def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -
         key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), _surroundings()
     except Uncacheable:
         key, found = None, []
-    with _lock:
-        prepared = _known.get(key) if key is not None else None
-        if prepared:
-            _known.move_to_end(key)
+    prepared = _known.get(key) if key is not None else None
     if prepared is None:
-        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
-        hidden = traced.captured[len(found) :]
-        captured: list[int | Tensor] = [*range(len(found)), *hidden]
-        if any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden):
-            key = None  # it reaches a tensor in a way that was not seen
-        prepared = Prepared(traced, form, captured)
-        if key is not None:
-            with _lock:
-                _known[key] = prepared
-                while len(_known) > _MOST:
-                    _known.popitem(last=False)
+        with _lock:
+            prepared = _known.get(key) if key is not None else None
+            if prepared is None:
+                prepared = _prepare(key, adapted, form, found)
     return prepared, prepared.tensors(found)
+
+
+def _prepare(key: Any, adapted: Callable[..., Any], form: Form, found: list[Tensor]) -> Prepared:
+    traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
+    hidden = traced.captured[len(found) :]
+    prepared = Prepared(traced, form, [*range(len(found)), *hidden])
+    unseen = any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden)
+    if key is not None and not unseen:
+        _known[key] = prepared
+        while len(_known) > _MOST:
+            _known.popitem(last=False)
+    return prepared

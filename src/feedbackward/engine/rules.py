@@ -56,16 +56,14 @@ def _pow(g: Graph, v: Value) -> Sequence[Value]:
 
 def _atan2(g: Graph, v: Value) -> Sequence[Value]:
     f, (a, b) = _Algebra(g), v.args
-    scale = f("reciprocal", f("add", _square(f, a), _square(f, b)))
+    radius = f("add", _square(f, a), _square(f, b))
+    scale = f("where", f("eq", radius, 0.0), 0.0, f("reciprocal", radius))
     return f("mul", b, scale), f("neg", f("mul", a, scale))
 
 
-def _modulo(rounding: str) -> Partial:
-    def partials(g: Graph, v: Value) -> Sequence[Value]:
-        f, (a, b) = _Algebra(g), v.args
-        return g.constant(1.0), f("neg", f(rounding, f("div", a, b)))
-
-    return partials
+def _modulo(g: Graph, v: Value) -> Sequence[Value]:
+    f, (a, b) = _Algebra(g), v.args
+    return g.constant(1.0), f("div", f("sub", v, a), b)  # less the whole number of times that b is in a
 
 
 def _extremum(chosen: str) -> Partial:
@@ -114,8 +112,8 @@ _PARTIALS: dict[str, Partial] = {
     "div": _div,
     "pow": _pow,
     "atan2": _atan2,
-    "fmod": _modulo("trunc"),
-    "remainder": _modulo("floor"),
+    "fmod": _modulo,
+    "remainder": _modulo,
     "min": _extremum("lt"),
     "max": _extremum("gt"),
 }

@@ -80,6 +80,19 @@ def scan(
         >>> round(a.grad.item(), 1)
         -399.9
     """
+    if torch.is_autocast_enabled("cpu"):  # the state keeps its precision from step to step
+        with torch.autocast("cpu", enabled=False):
+            return scan(
+                cell,
+                init,
+                xs,
+                dim=dim,
+                reverse=reverse,
+                length=length,
+                checkpoint=checkpoint,
+                backend=backend,
+                check=check,
+            )
     step = as_cell(cell)
     given = validated(init, xs, dim, length)
     every = _interval(checkpoint)

@@ -211,10 +211,10 @@ def _explained(
 def _decompositions() -> dict[Any, Any]:
     from torch._decomp import core_aten_decompositions
 
-    aten = torch.ops.aten
     table = dict(core_aten_decompositions())
-    for kept in (aten._softmax.default, aten._log_softmax.default, aten.detach.default):
-        table.pop(kept, None)
+    for name in ("_softmax", "_log_softmax", "detach", "softplus", "mish", "hardtanh", "elu", "celu"):
+        table.pop(getattr(torch.ops.aten, name).default, None)
+    table.pop(torch.ops.aten.xlogy.Tensor, None)
     return table
 
 
