@@ -164,8 +164,9 @@ def scan(
     axis = dim % leaves[0].ndim if leaves else 0
     steps: int = leaves[0].shape[axis] if leaves else length or 0
     carry, ys = init, []
+    slices = [x.unbind(dim) for x in leaves]
     for t in reversed(range(steps)) if reverse else range(steps):
-        carry, y = cell(carry, tree.unflatten([x.select(dim, t) for x in leaves]))
+        carry, y = cell(carry, tree.unflatten([x[t] for x in slices]))
         ys.append(flatten(y))
     if not ys:  # no step was run: one on zeros shows the form of y
         zeros = [x.new_zeros(x.movedim(dim, 0).shape[1:]) for x in leaves]

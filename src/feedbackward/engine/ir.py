@@ -169,6 +169,11 @@ def _simplified(g: Graph, op: str, args: tuple[Value, ...], rows: int, attr: Any
         return args[0]
     if op == "neg" and args[0].op == "neg":
         return args[0].args[0]
+    if op in ("mul", "div") and rows == max(a.rows for a in args):
+        for i, a in enumerate(args):  # signs move outward, into a sum
+            if a.op == "neg":
+                rest = (*args[:i], a.args[0], *args[i + 1 :])
+                return g.emit("neg", g.emit(op, *rest, rows=rows))
     if op in ("add", "sub") and args[1].op == "neg" and args[0].rows == rows:
         return g.emit("sub" if op == "add" else "add", args[0], args[1].args[0], rows=rows)
     if op == "add" and args[0].op == "neg":

@@ -252,6 +252,13 @@ class Lowerer:
             return self.g.constant(number)
         if self.kind[node] == SEQUENCE and not self.scalar and node.op == "call_function" and is_pointwise(node):
             return self.pointwise(node, lanes)
+        if self.kind[node] == SEQUENCE and (part := _part(node)):
+            whole, dim, rows = part
+            if dim not in lanes:  # a view in the loop: its gradient is written where it belongs
+                shape = self.channels(whole, lanes)
+                at = torch.arange(math.prod(shape)).reshape(shape)
+                at = at.narrow(dim - sum(a is not None and a < dim for a in lanes), rows.start, len(rows))
+                return self.g.gather(self._aligned(whole, whole.meta["val"].ndim, lanes), at.flatten().tolist())
         val = node.meta["val"]
         if val.dtype.is_complex:
             raise refusal(f"{name_of(node)} is complex", "use real tensors in the cell", line_of(node))
@@ -383,6 +390,23 @@ def name_of(node: fx.Node) -> str:
 def is_pointwise(node: fx.Node) -> bool:
     """Whether every element of the result depends on the same element of the arguments alone."""
     return base_name(node) in POINTWISE or base_name(node) == "_to_copy"
+
+
+def _part(node: fx.Node) -> tuple[fx.Node, int, range] | None:
+    """The tensor of which a node is a part, the axis, and which elements of it: for what split and slice make."""
+    if node.op != "call_function":
+        return None
+    if base_name(node) == "getitem" and base_name(node.args[0]).startswith("split_with_sizes"):
+        whole, sizes, dim = (*node.args[0].args, 0)[:3]
+        start = sum(sizes[: node.args[1]])
+        return whole, dim % whole.meta["val"].ndim, range(start, start + sizes[node.args[1]])
+    if base_name(node) in ("slice", "slice_copy") and len(node.args) == 4:
+        whole, dim, start, _ = node.args
+        dim %= whole.meta["val"].ndim
+        size, kept = whole.meta["val"].shape[dim], node.meta["val"].shape[dim]
+        start = max(start + size, 0) if start < 0 else min(start, size)
+        return whole, dim, range(start, start + kept)
+    return None
 
 
 def _number_of(node: fx.Node) -> float | None:

@@ -74,6 +74,9 @@ def compiled(text: str, wanted: tuple[bool, ...]) -> Compiled:
     return Compiled(step, adj, forward, backward, *words)
 
 
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
 def split_wanted(step: Program, wanted: Sequence[bool]) -> Wanted:
     """The indices behind a flag for every tensor; states always have a gradient."""
     n, m, s = len(step.held), len(step.matrices), len(step.sequences)
@@ -113,13 +116,16 @@ def run(
     ``checkpoint`` is that of the core: 0 leaves the interval to it, -1 keeps what every step computed.
     """
     settings = (program, list(wanted), list(lanes), steps, reverse, checkpoint)
-    if is_transformed():
-        if torch.compiler.is_compiling():
-            torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
-        apply: Any = _Function.apply
-        results = apply(settings, *tensors)
-    else:
+    transformed = is_transformed()
+    if torch.compiler.is_compiling() and transformed:
+        torch._dynamo.graph_break("feedbackward: torch.func inside a compiled function runs uncompiled")
+    results: Any
+    if torch.compiler.is_compiling() or any(type(t) not in _PLAIN for t in tensors):
         results = torch.ops.feedbackward.scan_program.default(list(tensors), *settings)
+    elif transformed or any(wanted):
+        results = _Function.apply(settings, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        results = _forward(list(tensors), *settings)
     count = len(_program(program).outputs)
     return list(results[:count]), list(results[count:-1])
 
@@ -256,9 +262,9 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     step = _program(program)
     if not torch.is_grad_enabled():
         nothing = tensors[0].new_empty(0)
-        found = torch.ops.feedbackward.scan_program_backward.default(
-            tensors, saved, [nothing if x is None else x for x in d], *ctx.settings
-        )
+        plain = all(type(t) in _PLAIN for t in tensors)
+        backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default
+        found = backward(tensors, saved, [nothing if x is None else x for x in d], *ctx.settings)
         return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
     adj = compiled(program, tuple(wanted)).adjoint
     t = Tensors.of(step, tensors)
@@ -334,7 +340,7 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def forward(settings: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(torch.ops.feedbackward.scan_program.default(list(tensors), *settings))
+        return tuple(_forward(list(tensors), *settings))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -79,8 +79,10 @@ def _is_aligned(node: fx.Node, kind: dict[fx.Node, int]) -> bool:
     """Whether a node of the sequence can be computed with time as one more axis in front, as it is."""
     if node.op == "placeholder":
         return True
-    ndim = node.meta["val"].ndim
     inputs = [n for n in node.all_input_nodes if kind[n] == SEQUENCE]
+    if node.target in _PRODUCTS:
+        return len(inputs) == 1 and node.args[-2] is inputs[0] and not node.kwargs
+    ndim = node.meta["val"].ndim if isinstance(node.meta["val"], Tensor) else 0
     return is_pointwise(node) and all(n.meta["val"].ndim == ndim for n in inputs)
 
 
@@ -104,7 +106,7 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
     for node in ends[0].graph.nodes if ends else ():
         if node in inner:
             made[node] = graph.node_copy(node, lambda n: made[n])
-            made[node].target = _without_copy(node.target)
+            made[node].target = _PRODUCTS.get(node.target) or _without_copy(node.target)
             if node.target is torch.ops.aten.slice_scatter.default:  # vmap takes no end beyond the end
                 args = [*made[node].args, *(0, None, None)[len(node.args) - 2 :]]
                 size = node.meta["val"].shape[args[2]]
@@ -124,6 +126,17 @@ def _without_copy(target: Any) -> Any:
     if not name.endswith("_copy") or name == "_to_copy" or not hasattr(torch.ops.aten, name.removesuffix("_copy")):
         return target
     return getattr(getattr(torch.ops.aten, name.removesuffix("_copy")), target._overloadname)
+
+
+def _affine(*arguments: Tensor) -> Tensor:
+    """(bias +) x weights for any leading axes of x, as one product."""
+    *bias, x, weights = arguments
+    rows = x.flatten(0, -2)
+    y = torch.addmm(bias[0], rows, weights) if bias else torch.mm(rows, weights)
+    return y.unflatten(0, x.shape[:-1])
+
+
+_PRODUCTS = {torch.ops.aten.mm.default: _affine, torch.ops.aten.addmm.default: _affine}
 
 
 def _in_place_of(old: Tensor, new: Tensor) -> Tensor:

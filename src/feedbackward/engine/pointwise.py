@@ -136,7 +136,7 @@ def _hypot(f: F, a: Operand, b: Operand) -> Value:
 
 def _xlogy(f: F, a: Operand, b: Operand) -> Value:
     """a log b, and 0 for a = 0, where the derivative to a is log b all the same."""
-    nothing = f("mul", f("eq", a, 0), f("le", b, 0))
+    nothing = f("mul", f("eq", a, 0), f("max", f("le", b, 0), f("eq", b, math.inf)))
     return f("mul", a, f("log", f("where", nothing, 1, b)))
 
 

@@ -61,9 +61,14 @@ def _atan2(g: Graph, v: Value) -> Sequence[Value]:
     return f("mul", b, scale), f("neg", f("mul", a, scale))
 
 
-def _modulo(g: Graph, v: Value) -> Sequence[Value]:
+def _remainder(g: Graph, v: Value) -> Sequence[Value]:
     f, (a, b) = _Algebra(g), v.args
     return g.constant(1.0), f("div", f("sub", v, a), b)  # less the whole number of times that b is in a
+
+
+def _fmod(g: Graph, v: Value) -> Sequence[Value]:
+    f, (a, b) = _Algebra(g), v.args
+    return g.constant(1.0), f("neg", f("trunc", f("div", a, b)))
 
 
 def _extremum(chosen: str) -> Partial:
@@ -112,8 +117,8 @@ _PARTIALS: dict[str, Partial] = {
     "div": _div,
     "pow": _pow,
     "atan2": _atan2,
-    "fmod": _modulo,
-    "remainder": _modulo,
+    "fmod": _fmod,
+    "remainder": _remainder,
     "min": _extremum("lt"),
     "max": _extremum("gt"),
 }
