@@ -78,7 +78,7 @@ FB_EXPORT int fb_backward(const fb_problem* problem, const fb_gradient* gradient
  *     6 record    as temp, and kept for the adjoint
  *     7 view      rows of slot `index` from row `extra` on; only copy and gather write to views
  *     8 forward   in an adjoint: slot `index` of the forward program, which is held, constant, a sequence, a record,
- *                 a state (meaning the state before the step), or a view of one of these
+ *                 an output, a state (meaning the state before the step), or a view of one of these
  * Bit 0, 1, 2 of broadcast: operand a, b, c is one row that serves all rows. fb_operations() names the operations in
  * the order of their codes; core/program/operations.hpp defines them. */
 typedef struct {
@@ -104,7 +104,7 @@ typedef struct {
 } fb_pass;
 
 /* checkpoint: how often forward keeps the state for backward. 0: the core chooses; k > 0: every k steps; -1: it keeps
- * all records of every step, and backward does not replay. saved: fb_scan_saved() bytes, private to the core; NULL:
+ * all records, outputs and states of every step, and backward does not replay. saved: fb_scan_saved() bytes, private to the core; NULL:
  * forward keeps nothing, backward first runs forward. */
 typedef struct {
     fb_dtype dtype;

@@ -217,13 +217,19 @@ def test_reductions(outer, count, inner, lanes):
     assert torch.equal(largest.nan_to_num(99), x.amax(3).flatten(2).nan_to_num(99))
 
 
-def integrator() -> tuple[Assembler, Assembler]:
-    """s[t] = a s[t-1] + x[t], y[t] = tanh(s[t]), and its adjoint to x, s before and a."""
+def integrator(output_is_record=False) -> tuple[Assembler, Assembler]:
+    """s[t] = a s[t-1] + x[t], y[t] = tanh(s[t]), and its adjoint to x, s before and a.
+
+    The adjoint needs y: from a record that is copied to the output, or from the output itself.
+    """
     p = Assembler()
     a, x, s, y, r = (p.slot(kind) for kind in ("held", "sequence", "state", "output", "record"))
     p.code("fma", s, a, s, x)
+    if output_is_record:
+        r = y
     p.code("tanh", r, s)
-    p.code("copy", y, r)
+    if not output_is_record:
+        p.code("copy", y, r)
     q = Assembler()
     d_y, g, d_a, d_x, t = (
         q.slot(k, i) for k, i in [("sequence", 0), ("state", 0), ("state", 1), ("output", 0), ("temp", 0)]
@@ -246,9 +252,9 @@ def integrator() -> tuple[Assembler, Assembler]:
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("every", [0, -1, 7, 1000])
 @pytest.mark.parametrize("lanes", [(), (1,), (5,), (2, 3), (17,), (3, 70)])
-@pytest.mark.parametrize("steps", [0, 1, 15, 300])
-def test_loop_and_adjoint(steps, lanes, every, reverse, dtype):
-    p, q = integrator()
+@pytest.mark.parametrize(("steps", "output_is_record"), [(0, True), (1, True), (15, False), (300, True), (300, False)])
+def test_loop_and_adjoint(steps, output_is_record, lanes, every, reverse, dtype):
+    p, q = integrator(output_is_record)
     a, s = torch.rand(*lanes, 1, dtype=dtype) * 0.9, torch.randn(*lanes, 1, dtype=dtype)
     x, d_y = torch.randn(2, steps, *lanes, 1, dtype=dtype)
     d_after = torch.randn_like(s)
@@ -274,6 +280,31 @@ def test_loop_and_adjoint(steps, lanes, every, reverse, dtype):
         # Both passes amplify; d_a sums a random walk of products.
         for one, true, terms in zip(actual, (d_x, d_s, d_a), (1, 1, max(steps, 1) ** 0.5), strict=True):
             near(one, true, 10 * bound * gain * terms)
+
+
+@pytest.mark.parametrize("every", [0, -1, 3])
+@pytest.mark.parametrize("lanes", LANES)
+def test_adjoint_sees_outputs(lanes, every):
+    """A whole output, a view of one, and one beside them that only the caller wants; a second run finds the same."""
+    steps, rows = 20, 3
+    p = Assembler()
+    x = p.slot("sequence", 0, rows)
+    unseen, y = p.slot("output", 0, rows), p.slot("output", 1, rows)
+    last = p.slot("view", y, 1, 2)
+    p.code("neg", unseen, x)
+    p.code("add", y, x, x)
+    q = Assembler()
+    q.code("copy", q.slot("output", 0, rows), q.slot("forward", y, rows))
+    q.code("copy", q.slot("output", 1, 1), q.slot("forward", last, 1))
+    x = torch.randn(steps, lanes, rows)
+    negative, double, saved = run(p, sequences=[x], lanes=[lanes], rows=[rows, rows], steps=steps, every=every)
+    assert negative.equal(-x)
+    assert double.equal(2 * x)
+    for kept in (saved, saved[:0]):
+        arguments = (p.words(), q.words(), [], [], [x], [], kept, [], [], [], [lanes], [rows, 1], steps, False, every)
+        whole, part = torch.ops.feedbackward.scan_backward(*arguments)
+        assert whole.equal(double)
+        assert part.equal(double[..., 2:])
 
 
 def test_layouts_are_equal_to_contiguous():

@@ -81,7 +81,7 @@ private:
                 const Program& other = forward_->program_;
                 if (s.index < 0 || s.index >= other.slots) slot_fails(i, "names a forward slot that there is not");
                 const Kind kind = other.slot[other.root(s.index)].kind;
-                if (kind == Kind::temp || kind == Kind::output || other.slot[s.index].rows != s.rows)
+                if (kind == Kind::temp || other.slot[s.index].rows != s.rows)
                     slot_fails(i, "names forward slot " + number(s.index) + ", which is not kept or has other rows");
                 return;
             }

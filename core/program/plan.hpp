@@ -20,15 +20,14 @@ struct Plan {
          const Packs<S>& adjoint_packs, int L)
         : L(L), keep_all(scan.checkpoint == -1 && scan.saved), steps(most<int64_t>(scan.steps, 1)) {
         const bool backward = adjoint_program;
-        const Role role = backward ? Role{false, true, true, keep_all ? nullptr : adjoint_program}
-                                   : Role{true, keep_all, keep_all, nullptr};
+        const Role role =
+            backward ? Role{false, true, keep_all ? nullptr : adjoint_program} : Role{true, keep_all, nullptr};
         forward = Machine<S>(Slots<S>(program, L, role, nullptr), packs);
         interval = scan.checkpoint > 0 ? scan.checkpoint : natural_interval(program, L);
         interval = least(interval, steps);
         chunk = least(steps, in_cache(forward.slots.per_step()));
         if (!backward) return;
-        adjoint =
-            Machine<S>(Slots<S>(*adjoint_program, L, {true, false, false, nullptr}, &forward.slots), adjoint_packs);
+        adjoint = Machine<S>(Slots<S>(*adjoint_program, L, {true, false, nullptr}, &forward.slots), adjoint_packs);
         chunk = keep_all ? least(steps, in_cache(forward.slots.per_step() + adjoint.slots.per_step())) : interval;
     }
 
@@ -48,7 +47,8 @@ private:
         int64_t rows = 0;
         for (int64_t i = 0; i < p.slots; ++i) {
             const Kind k = p.slot[i].kind;
-            if (k == Kind::sequence || k == Kind::record || k == Kind::state) rows += p.slot[i].rows;
+            if (k == Kind::sequence || k == Kind::output || k == Kind::record || k == Kind::state)
+                rows += p.slot[i].rows;
         }
         return in_cache(2 * rows * L);
     }

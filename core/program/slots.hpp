@@ -3,7 +3,7 @@
 // Element (r, l) of a slot is scalar r * L + l at its place. A place is an offset from one of a few bases: what belongs
 // to the whole tile is `fixed`; what belongs to a step lies in a frame per step, whose base moves on with every step,
 // in the order of execution. Frames are `staged` (sequences and outputs) or `kept` (what the adjoint finds again:
-// records, and states as they were before the step).
+// records, outputs, and states as they were before the step).
 //
 // Unless all are scalars, every slot is padded to whole vectors, so that loops over it need no remainder: they may
 // write what lies behind the last row. A loop that reads a view may also read what lies behind its slot; each region
@@ -23,9 +23,8 @@ struct Place {
 
 // What becomes of a program's values.
 struct Role {
-    bool outputs;  // outputs are staged; otherwise they go nowhere
-    bool records;  // records are kept
-    bool states;   // states before the step are kept: all of them, or those that `adjoint` names
+    bool outputs;  // outputs that are not kept are staged; otherwise they go nowhere
+    bool keeps;    // records are kept, and outputs and states before the step: all of them, or those `adjoint` names
     const Program* adjoint;
 };
 
@@ -63,10 +62,10 @@ struct Slots {
                     place[i] = take(staged, s.rows);
                     break;
                 case Kind::output:
-                    place[i] = take(role.outputs ? staged : fixed, s.rows);
+                    place[i] = take(kept_by(role, i) ? kept : role.outputs ? staged : fixed, s.rows);
                     break;
                 case Kind::record:
-                    place[i] = take(role.records ? kept : fixed, s.rows);
+                    place[i] = take(role.keeps ? kept : fixed, s.rows);
                     break;
                 case Kind::constant:
                 case Kind::held:
@@ -85,7 +84,7 @@ struct Slots {
             }
         }
         for (int64_t i = 0; i < p.slots; ++i)
-            if (role.states && p.slot[i].kind == Kind::state && (!role.adjoint || names(*role.adjoint, i))) {
+            if (p.slot[i].kind == Kind::state && kept_by(role, i)) {
                 before[i] = take(kept, p.slot[i].rows);
                 state_kept[i] = true;
             }
@@ -120,9 +119,12 @@ private:
         return p;
     }
 
-    bool names(const Program& adjoint, int64_t state) const {
+    // Whether this output or state is kept.
+    bool kept_by(const Role& role, int64_t slot) const {
+        if (!role.keeps || !role.adjoint) return role.keeps;
+        const Program& adjoint = *role.adjoint;
         for (int64_t i = 0; i < adjoint.slots; ++i)
-            if (adjoint.slot[i].kind == Kind::forward && program.root(adjoint.slot[i].index) == state) return true;
+            if (adjoint.slot[i].kind == Kind::forward && program.root(adjoint.slot[i].index) == slot) return true;
         return false;
     }
 

@@ -34,8 +34,9 @@ public:
                 end = least(end, (t / plan_.interval + 1) * plan_.interval);
             }
             load_sequences(forward_, frames_, t, 1, end - t);
-            run_forward(plan_.keep_all ? saved + t * plan_.forward.slots.size[kept] : kept_, end - t);
-            store_outputs(forward_, frames_, t, 1, end - t);
+            S* const kept_frames = plan_.keep_all ? saved + t * plan_.forward.slots.size[kept] : kept_;
+            run_forward(kept_frames, end - t);
+            store_outputs(forward_, frames_, kept_frames, t, 1, end - t);
             t = end;
         }
         store_states(forward_);
@@ -141,12 +142,15 @@ private:
                 side.sequences[slots.program.slot[i].index].load(first, sign, steps, frames + slots.place[i].offset,
                                                                  slots.size[staged], slots.program.slot[i].rows);
     }
-    void store_outputs(const Side& side, const S* frames, int64_t first, int sign, int64_t steps) {
+    void store_outputs(const Side& side, const S* frames, const S* kept_frames, int64_t first, int sign,
+                       int64_t steps) {
         const Slots<S>& slots = side.machine->slots;
-        for (int64_t i = 0; i < slots.program.slots; ++i)
-            if (slots.program.slot[i].kind == Kind::output)
-                side.outputs[slots.program.slot[i].index].store(first, sign, steps, frames + slots.place[i].offset,
-                                                                slots.size[staged]);
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            if (slots.program.slot[i].kind != Kind::output) continue;
+            const Place& place = slots.place[i];
+            side.outputs[slots.program.slot[i].index].store(
+                first, sign, steps, (place.base == kept ? kept_frames : frames) + place.offset, slots.size[place.base]);
+        }
     }
 
     // Frames lie in the order of execution.
@@ -169,7 +173,7 @@ private:
                           kept_frames + last * f.size[kept]};
         const int64_t stride[bases] = {0, a.size[staged], 0, -f.size[staged], -f.size[kept]};
         run_adjoint_.run(base, stride, steps);
-        store_outputs(adjoint_, adjoint_frames_, first + last, -1, steps);
+        store_outputs(adjoint_, adjoint_frames_, nullptr, first + last, -1, steps);
     }
 
     static void copy(S* to, const S* from, int64_t count) {
