@@ -34,7 +34,7 @@ BINARY = (
     "torch.lerp({a}, {b}, 0.3)", "torch.addcmul({a}, {b}, {b}, value=0.2)", "({a}.abs() + 0.5) ** {b}.tanh()",
     "torch.hypot({a}, {b} + 1.5)", "torch.logaddexp({a}, {b})", "{a} * ({b} > 0)", "torch.fmod({a}, {b}.abs() + 0.7)",
     "torch.cat([{a}, {b}], -1)", "torch.cat([{a}, {b}], 0)", "torch.stack([{a}, {b}], -1)",
-    "torch.stack([{a}, {b}]).mean(0)", "{a} @ {b}", "torch.tanh({a} @ {b}.mT)",
+    "torch.stack([{a}, {b}]).mean(0)", "{a} @ {b}", "torch.tanh({a} @ {b}.transpose(-1, -2))",
     "torch.einsum('...i,...i->...', {a}, {b})",
     "{a}[..., None] * {b}[..., None, :]", "torch.clamp({a}, max={b})",
 )  # fmt: skip
@@ -46,7 +46,8 @@ COUPLED = (
 )  # fmt: skip
 MOVES = (
     "{a}.flip(-1)", "torch.roll({a}, 1, -1)", "{a}[..., :2]", "{a}[..., 1:]", "{a}[..., ::2]", "{a}[..., 0]",
-    "{a}[..., -1:]", "{a}[0]", "{a}.unsqueeze(-1)", "{a}.unsqueeze(0)", "{a}.mT", "{a}.flatten(-2)", "{a}.reshape(-1)",
+    "{a}[..., -1:]", "{a}[0]", "{a}.unsqueeze(-1)", "{a}.unsqueeze(0)", "{a}.transpose(-1, -2)", "{a}.flatten(-2)",
+    "{a}.reshape(-1)",
     "{a}.chunk(2, -1)[1]", "{a}.unbind(-1)[0]", "F.pad({a}, (1, 0))", "F.pad({a}, (1, 1))[..., 2:]",
     "{a}.repeat_interleave(2, -1)", "torch.cat([{a}[..., 1:], {a}[..., :1]], -1)", "{a}[..., [0, 0]]",
     "{a}.expand(2, *{a}.shape)", "{a}.transpose(0, -1)", "written({a})", "{a}.diagonal(dim1=-2, dim2=-1)",

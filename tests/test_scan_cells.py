@@ -43,14 +43,14 @@ def test_the_parameters_are_all_there_are(name):
 
 
 @EACH
-@pytest.mark.parametrize(("batch", "steps", "reverse"), [(3, 129, False), (17, 33, True), (1, 64, False)])
+@pytest.mark.parametrize(("batch", "steps", "reverse"), [(3, 67, False), (17, 17, True), (1, 33, False)])
 def test_in_float64(name, batch, steps, reverse):
     result = scanning.check(*make(name, batch, steps, torch.float64), reverse=reverse)
     assert any(bool(g.any()) for g in result.gradients)
 
 
 @EACH
-@pytest.mark.parametrize(("batch", "steps"), [(5, 100), (70, 20)])
+@pytest.mark.parametrize(("batch", "steps"), [(5, 60), (70, 9)])
 def test_in_float32_against_a_loop_in_float64(name, batch, steps):
     mine = scanning.outcome(*make(name, batch, steps, torch.float32))
     truth = scanning.outcome(*make(name, batch, steps, torch.float64), backend="eager")
@@ -67,7 +67,7 @@ def test_the_shortest_sequences(name, steps):
 @EACH
 @pytest.mark.parametrize("checkpoint", [1, 7, 1000, None])
 def test_checkpoints_change_nothing(name, checkpoint):
-    example = make(name, 3, 50, torch.float64)
+    example = make(name, 3, 24, torch.float64)
     for mine, other in zip(scanning.outcome(*example, checkpoint=checkpoint), scanning.outcome(*example), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
 
@@ -77,7 +77,7 @@ def test_second_derivatives(name):
     scanning.check(*make(name, 2, 7, torch.float64), second=True)
 
 
-@pytest.mark.parametrize("name", ["biquad", "compressor", "gru", "kalman", "rotation"])
+@pytest.mark.parametrize("name", ["biquad", "compressor", "kalman", "rotation"])
 def test_gradgradcheck(name):
     cell, init, xs, parameters = make(name, 2, 4, torch.float64)
     leaves, tree = torch.utils._pytree.tree_flatten((init, xs))

@@ -9,12 +9,11 @@ import os
 
 import pytest
 import scan_fuzz
-import torch
 
-CELLS = 40
+CELLS = 30
 
 
-@pytest.mark.parametrize("block", range(10 * int(os.environ.get("FEEDBACKWARD_FUZZ", "1"))))
+@pytest.mark.parametrize("block", range(8 * int(os.environ.get("FEEDBACKWARD_FUZZ", "1"))))
 def test_random_cells(block):
     for seed in range(CELLS * block, CELLS * (block + 1)):
         recipe = scan_fuzz.grow(seed)
@@ -25,7 +24,7 @@ def test_random_cells(block):
 
 def test_random_cells_run():
     """Few of them may be no cells at all, and together they use every line there is."""
-    recipes = [scan_fuzz.grow(seed) for seed in range(10 * CELLS)]
+    recipes = [scan_fuzz.grow(seed) for seed in range(8 * CELLS)]
     text = "\n".join(str(r) for r in recipes)
     for templates in scan_fuzz.TEMPLATES:
         for template in templates:
@@ -46,8 +45,7 @@ def test_a_wrong_cell_is_found_and_cut_down(monkeypatch):
     from feedbackward.engine import pointwise
 
     monkeypatch.setitem(pointwise.POINTWISE, "tanh", lambda f, a: f("sin", a))
-    found = next(r for seed in range(100) if "tanh" in str(r := scan_fuzz.grow(seed)) and scan_fuzz.failure(r))
-    small = scan_fuzz.shrink(found)
+    recipes = (scan_fuzz.grow(seed) for seed in range(200))
+    small = scan_fuzz.shrink(next(r for r in recipes if "differ" in scan_fuzz.failure(r)))
     assert "differ" in scan_fuzz.failure(small)
     assert len(small.lines) <= 2, str(small)
-    assert isinstance(torch.tensor(0.0), torch.Tensor)
