@@ -95,6 +95,37 @@ def _any_timed(case: dict[str, Any] | None) -> bool:
     return case is not None and any("seconds" in row for row in case["rows"].values())
 
 
+def ratios(path: Path, cases: dict[str, dict[str, Any]], names: list[str], peers: list[str]) -> None:
+    """Many cases at a glance: the time of each of some peers in units of ours, one row per case."""
+    found = {
+        cases[name]["title"].removeprefix("scan, ").removesuffix(" to x and the parameters"): {
+            peer: cases[name]["rows"][peer]["ratio"] for peer in peers if "ratio" in cases[name]["rows"].get(peer, {})
+        }
+        for name in names
+        if name in cases
+    }
+    found = {title: row for title, row in found.items() if row}
+    if not found:
+        return
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(figsize=(9, 0.26 * len(found) + 1.4), layout="constrained")
+        axes.axvline(1, color=OURS_COLOR, linewidth=1.8)
+        for place, row in enumerate(found.values()):
+            axes.plot([1, *row.values()], [place] * (len(row) + 1), color=FLOOR_COLOR, linewidth=1, zorder=0)
+        for peer, color in zip(peers, ("#c05621", INK, PEER_COLOR), strict=False):
+            points = [(row[peer], place) for place, row in enumerate(found.values()) if peer in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), "o", color=color, markersize=5, label=peer)
+        axes.set_yticks(range(len(found)), list(found), fontsize=9)
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+        axes.set_xlabel(f"time of one call relative to {OURS} (the line), logarithmic")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(peers))
+        axes.tick_params(axis="y", length=0)
+        save(path)
+
+
 def memory(path: Path, cases: dict[str, dict[str, Any]], name: str) -> None:
     """Peak memory beyond inputs and outputs of one case."""
     rows = {
@@ -132,10 +163,13 @@ def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
         "lanes": "lanes of 4096 samples",
         "sections": "sections, 256 lanes of 4096 samples",
         "one signal: time": "samples of one signal",
+        "scan: time": "scan of a biquad cell: steps of 256 lanes",
+        "scan, one lane: time": "scan of a biquad cell: steps of one lane",
     }
     with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
-        for axes, (axis, points) in zip(grid.flat, sweeps.items(), strict=True):
+        rows = -(-len(sweeps) // 2)
+        figure, grid = plt.subplots(rows, 2, figsize=(9, 3.4 * rows), layout="constrained", squeeze=False)
+        for axes, (axis, points) in zip(grid.flat, sweeps.items(), strict=False):
             sizes = np.array([point["size"] for point in points], float)
             for name, label, color in CURVES:
                 values = np.array([point[name] for point in points])

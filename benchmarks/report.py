@@ -9,6 +9,7 @@ from typing import Any
 
 from . import plots
 from .case import OURS
+from .cases import call, cells, recurrent
 from .run import RESULTS
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -37,7 +38,16 @@ def main(arguments: list[str] | None = None) -> None:
         cases,
         ["varying_forward", "varying_gradient", "linear_forward", "linear_gradient"],
     )
+    plots.ratios(
+        options.to / "cells.svg",
+        cases,
+        [case.name for case in cells.cases],
+        ["JAX scan", "PyTorch loop", "numba by hand"],
+    )
+    plots.times(options.to / "recurrent.svg", cases, [case.name for case in recurrent.cases])
+    plots.times(options.to / "call.svg", cases, [case.name for case in call.cases])
     plots.memory(options.to / "memory.svg", cases, "bank_gradient")
+    plots.memory(options.to / "scan_memory.svg", cases, "biquad_4096_gradient")
     if "scaling" in results:
         plots.scaling(options.to / "scaling.svg", results["scaling"])
     (options.to / "README.md").write_text(page(results, {path.name for path in options.to.glob("*.svg")}))
@@ -59,6 +69,10 @@ def page(results: dict[str, Any], pictures: set[str]) -> str:
         _picture(pictures, "signal", "Times of one long signal"),
         _picture(pictures, "block", "Times of a short block"),
         _picture(pictures, "others", "Times of varying coefficients and linear recurrences"),
+        _picture(pictures, "cells", "Pointwise cells under scan, relative to other libraries"),
+        _picture(pictures, "scan_memory", "Peak memory of a scan with gradients"),
+        _picture(pictures, "recurrent", "Times of recurrent layers under scan"),
+        _picture(pictures, "call", "What a call and a trace cost"),
     ]
     if "scaling" in results:
         parts += ["## Cost against size\n", _scaling(results["scaling"])]

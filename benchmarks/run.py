@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     from .measure import run_case
     from .quiet import Quiet
     from .registry import CASES
-    from .scaling import instruction_sets, sweep
+    from .scaling import instruction_sets, sweeps
 
     torch.set_num_threads(options.threads)
     if options.list:
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         _write(options.json, results)
     if not options.no_scaling:
         print("Cost against size", flush=True)
-        results["scaling"] = sweep(min(rounds, 5), quiet, options.small)
+        results["scaling"] = sweeps(min(rounds, 5), quiet, options.small)
     if not options.no_isa:
         print("Instruction sets", flush=True)
         order = ["baseline", "avx2", "avx512"]

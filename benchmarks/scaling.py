@@ -7,37 +7,73 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .case import OURS
+from .case import OURS, Inputs
+from .cases.cells import maker
 from .quiet import Quiet
 from .signals import make_bank
 
-# For each axis: the sizes that vary, and the arguments of make_bank (batch, filters, sections, time) at one size.
-SWEEPS: dict[str, tuple[list[int], Callable[[int], tuple[int, int, int, int]]]] = {
-    "time": ([2**k for k in range(8, 19)], lambda n: (4, 64, 1, n)),
-    "lanes": ([2**k for k in range(4, 14)], lambda n: (1, n, 1, 4096)),
-    "sections": ([1, 2, 3, 4, 6, 8, 12, 16], lambda n: (4, 64, n, 4096)),
-    "one signal: time": ([2**k for k in range(8, 23)], lambda n: (1, 1, 1, n)),
+
+@dataclass(frozen=True)
+class Sweep:
+    """Sizes of an axis, the inputs at one size, and the functions of a peer that compute forward and gradient."""
+
+    sizes: Sequence[int]
+    make: Callable[[int], Inputs]
+    module: str = "ours"
+    forward: str = "cascade"
+    gradient: str = "cascade_gradient"
+
+
+def _powers(first: int, last: int) -> list[int]:
+    return [2**k for k in range(first, last + 1)]
+
+
+def _scan(lanes: int, last: int) -> Sweep:
+    def make(n: int) -> Inputs:
+        return maker("biquad", lanes, n)(False)
+
+    return Sweep(_powers(8, last), make, "ours_scan", "forward", "gradient")
+
+
+SWEEPS: dict[str, Sweep] = {
+    "time": Sweep(_powers(8, 18), lambda n: make_bank(4, 64, 1, n)),
+    "lanes": Sweep(_powers(4, 13), lambda n: make_bank(1, n, 1, 4096)),
+    "sections": Sweep([1, 2, 3, 4, 6, 8, 12, 16], lambda n: make_bank(4, 64, n, 4096)),
+    "one signal: time": Sweep(_powers(8, 22), lambda n: make_bank(1, 1, 1, n)),
+    "scan: time": _scan(256, 17),
+    "scan, one lane: time": _scan(1, 20),
 }
-ISA_CASES = ("bank_forward", "bank_gradient", "signal_forward", "signal_gradient", "sections_forward", "block_single")
+ISA_CASES = (
+    "bank_forward",
+    "bank_gradient",
+    "signal_forward",
+    "signal_gradient",
+    "sections_forward",
+    "block_single",
+    "biquad_512_gradient",
+    "compressor_512_gradient",
+    "rnn_gradient",
+)
 
 
-def sweep(rounds: int, quiet: Quiet, small: bool) -> dict[str, Any]:
+def sweeps(rounds: int, quiet: Quiet, small: bool) -> dict[str, Any]:
     """Seconds of a forward and of a forward and backward call, for every size of every axis: the least of many."""
     from .peers import peer
     from .timing import repeats, sample
 
     found: dict[str, Any] = {}
-    for axis, (sizes, shape) in SWEEPS.items():
+    for axis, sweep in SWEEPS.items():
         points = []
-        for size in sizes[:2] if small else sizes:
-            inputs = make_bank(*shape(size))
+        for size in sweep.sizes[:2] if small else sweep.sizes:
+            inputs = sweep.make(size)
             point: dict[str, Any] = {"size": size}
-            for name, function in (("forward", "cascade"), ("gradient", "cascade_gradient")):
-                call = peer("ours", function)(inputs)
+            for name, function in (("forward", sweep.forward), ("gradient", sweep.gradient)):
+                call = peer(sweep.module, function)(inputs)
                 call()
                 number = repeats(call)
                 quiet.wait()

@@ -14,16 +14,16 @@ from ..case import OURS, Build, Case, Inputs, Target
 from ..cells import CELLS
 from ..peers import peer
 
-STEPS = {512: 1000, 4096: 500, 16: 4000, 1: 48000}  # by the number of lanes
+STEPS = {512: 2000, 4096: 500, 16: 8000, 1: 48000}  # by the number of lanes
 ONE_LANE = ("biquad", "one_pole", "compressor")
 EPSILON = float(np.finfo(np.float32).eps)
 
 
-def maker(name: str, lanes: int) -> Callable[[bool], Inputs]:
-    """White noise x, an output gradient g, and a value of each parameter for every lane."""
+def maker(name: str, lanes: int, length: int | None = None) -> Callable[[bool], Inputs]:
+    """White noise x, an output gradient g, and a value of each parameter for every lane; as long as STEPS says."""
 
     def make(small: bool) -> Inputs:
-        steps = 50 if small else STEPS[lanes]
+        steps = 50 if small else length or STEPS[lanes]
         shape = (steps,) if lanes == 1 else (steps, lanes)
         rng = np.random.default_rng(0)
         x, g = (rng.standard_normal(shape, np.float32) for _ in range(2))
@@ -65,7 +65,7 @@ def tolerance(inputs: Inputs) -> float:
         radius = 1 - 0.06 * float(inputs["coupling"].min())
     else:
         radius = float(max(inputs[key].max() for key in ("a", "attack", "release") if key in inputs))
-    return CELLS[name].operations * height / (1 - radius) * EPSILON
+    return CELLS[name].operations * height * min(1 / (1 - radius), len(inputs["x"])) * EPSILON
 
 
 def gradient_tolerance(inputs: Inputs) -> float:

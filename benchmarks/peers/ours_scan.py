@@ -10,6 +10,8 @@ import torch
 from ..case import Call, Inputs
 from .torch_cells import prepared
 
+NUMBERS = itertools.count(1)  # one for the whole process, so that no cell is ever seen twice
+
 
 def forward(inputs: Inputs) -> Call:
     """y of a pointwise cell."""
@@ -39,10 +41,9 @@ def unseen(inputs: Inputs, check: bool = True) -> Call:
 
     step, carry, x, parameters = prepared(inputs, grad=True)
     g = torch.from_numpy(inputs["g"])
-    numbers = itertools.count()
 
     def call() -> tuple[torch.Tensor, ...]:
-        scale = 1 - next(numbers) * 1e-12
+        scale = 1 - next(NUMBERS) * 1e-12
 
         def cell(state: Any, now: torch.Tensor) -> tuple[Any, torch.Tensor]:
             state, y = step(state, now)
