@@ -276,7 +276,7 @@ inline Made random_program(fb_dtype dtype, const Sizes& lanes, int64_t steps, co
             const int64_t from = draw(0, int64_t(other->slots.size()) - 1);
             const Slot& s = other->slots[size_t(from)];
             const Slot& root = other->slots[size_t(other->root(from))];
-            if (root.kind == temp || root.kind == output || (root.kind == record && !root.readable)) continue;
+            if (root.kind == temp || !root.readable) continue;
             m.add(forward, from, s.rows, 0, root.kind == state ? std::max(13.0, root.bound) : root.bound, true);
         }
     for (int64_t i = draw(0, 4); i > 0; --i) {

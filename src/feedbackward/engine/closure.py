@@ -81,8 +81,13 @@ class _Walk:
             return "partial", self.key(thing.func), self.key(thing.args), self.key(thing.keywords)
         if isinstance(thing, type):
             return _Same(thing) if _of_library(thing) else self._class(thing)
-        if isinstance(thing, (types.ModuleType, types.BuiltinFunctionType)) or _of_library(thing):
+        if hasattr(thing, "__array_interface__"):
+            return "array", str(thing.dtype), thing.shape, thing.tobytes()
+        if isinstance(thing, types.BuiltinFunctionType) or _of_library(thing) or _of_python(thing):
             return _Same(thing)
+        if isinstance(thing, types.ModuleType):
+            plain = {k: v for k, v in vars(thing).items() if isinstance(v, (*_PLAIN, Tensor)) and k[:2] != "__"}
+            return _Same(thing), self._dictionary(plain)
         if isinstance(thing, (staticmethod, classmethod, property)):
             parts = (thing.fget,) if isinstance(thing, property) else (thing.__func__,)
             return type(thing), tuple(self.key(p) for p in parts)
@@ -133,7 +138,7 @@ class _Walk:
         return tuple(found), tuple(inner)
 
     def _global(self, thing: Any, code: types.CodeType) -> Any:
-        if not isinstance(thing, types.ModuleType) or _of_library(thing) or thing.__name__ in sys.stdlib_module_names:
+        if not isinstance(thing, types.ModuleType) or _of_library(thing) or _of_python(thing):
             return self.key(thing)
         return "namespace", tuple((n, self.key(getattr(thing, n))) for n in code.co_names if hasattr(thing, n))
 
@@ -144,6 +149,10 @@ def _filled(cell: types.CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _of_python(thing: Any) -> bool:
+    return isinstance(thing, types.ModuleType) and thing.__name__.split(".")[0] in sys.stdlib_module_names
 
 
 def _of_library(thing: Any) -> bool:

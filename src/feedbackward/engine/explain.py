@@ -82,14 +82,13 @@ def explain_cell(
         float32, lanes (64,); per lane: 1 number of state, 1 number recorded per step in backward
         outside, once: nothing
         outside, over the sequence: nothing
-        in the loop, forward: 4 instructions
+        in the loop, forward: 3 instructions
             t0 = s0 * 0.9 + x0
-            r0 = tanh(t0)
-            y0 = r0
-            s0 = r0
+            y0 = tanh(t0)
+            s0 = y0
         in the loop, adjoint: 4 instructions
             t0 = dy0 + ds0
-            t1 = 1 - r0 * r0
+            t1 = 1 - y0 * y0
             dx0 = t0 * t1
             ds0 = dx0 * 0.9
     """
@@ -106,9 +105,17 @@ def explain_cell(
         prepared.outside.along_names,
         tuple(_line(made.forward, forward, code) for code in made.forward.codes),
         tuple(_line(made.backward, adjoint, code) for code in made.backward.codes),
-        sum(s.rows for s in made.forward.slots if s.kind == RECORD),
+        _recorded(made),
         sum(made.step.states),
     )
+
+
+def _recorded(made: Compiled) -> int:
+    """The rows that replay leaves for the adjoint: records, and outputs that serve as such."""
+    slots = made.forward.slots
+    read = {s.index for s in made.backward.slots if s.kind == FORWARD}
+    roots = {slots[i].index if slots[i].kind == VIEW else i for i in read}
+    return sum(slots[i].rows for i in roots if slots[i].kind in (RECORD, OUTPUT))
 
 
 def _names(plan: Plan, made: Compiled, forward: list[str] | None) -> list[str]:

@@ -260,7 +260,7 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     *tensors, saved = ctx.saved_tensors
     program, wanted, lanes, steps, reverse, _ = ctx.settings
     step = _program(program)
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() and not is_transformed():
         nothing = tensors[0].new_empty(0)
         plain = all(type(t) in _PLAIN for t in tensors)
         backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default

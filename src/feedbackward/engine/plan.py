@@ -162,8 +162,9 @@ class _Planner:
 
     def _target(self, number: int, v: Value) -> int:
         """Where ``v`` is computed: in its own place if it has one, in scratch otherwise."""
-        if v in self.records:
-            return self._slot(RECORD, 0, v.rows)
+        if v in self.records:  # for the adjoint an output is as good as a record
+            written = [self.output_slots[i] for i, output in enumerate(self.outputs) if output is v]
+            return written[0] if written else self._slot(RECORD, 0, v.rows)
         for i, after in enumerate(self.after):
             if after is v and self._state_is_read(i, number, v):
                 return self.leaf_slots[STATE, i]

@@ -66,12 +66,13 @@ def trace(
         LoweringError: The cell cannot be traced, or its carry changes its form.
     """
     y_tree: Any = None
+    writes: list[str] = []
 
     def flat(*leaves: Tensor) -> list[Any]:
         nonlocal y_tree
         n, m = len(carry), len(carry) + len(x)
         g = m + len(given)
-        with _Calls({id(t): leaf for t, leaf in zip(reachable, leaves[g:], strict=True)}):
+        with _Calls({id(t): leaf for t, leaf in zip(reachable, leaves[g:], strict=True)}, leaves, writes):
             result = cell(carry_tree.unflatten(leaves[:n]), x_tree.unflatten(leaves[n:m]), *leaves[m:g])
         after, y, y_tree = _results(cell, result, carry, carry_tree)
         return [*after, *y]
@@ -88,14 +89,17 @@ def trace(
     except Exception as error:
         raise _explained(error, cell, carry, carry_tree, x, x_tree, given) from error
     placeholders = [n for n in module.graph.nodes if n.op == "placeholder"][len(specs) - len(reachable) :]
-    for i, node in enumerate(placeholders):
+    for i, (node, tensor) in enumerate(zip(placeholders, reachable, strict=True)):
         node.meta["captured"] = i
+        if node.users and tensor.device.type != "cpu":
+            what = f"the cell closes over a tensor on {tensor.device}, and this version computes on CPU"
+            raise refusal(what, "move it with .cpu()", line_of(next(iter(node.users))))
     captured: list[Tensor] = list(reachable)
     for node in module.graph.nodes:
         if node.op == "get_attr":
             node.meta["captured"] = len(captured)
             captured.append(getattr(module, node.target))
-    _refuse_what_a_trace_cannot_repeat(module)
+    _refuse_what_a_trace_cannot_repeat(module, writes)
     return Trace(module, captured, len(carry), len(x), y_tree)
 
 
@@ -136,14 +140,20 @@ def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decomposition
 class _Calls(TorchFunctionMode):
     """Notes the line of the cell in every node of the graph, and puts stand-ins in the place of tensors."""
 
-    def __init__(self, stand_ins: dict[int, Tensor]) -> None:
+    def __init__(self, stand_ins: dict[int, Tensor], given: Sequence[Tensor], writes: list[str]) -> None:
         super().__init__()
-        self.stand_ins = stand_ins
+        self.stand_ins, self.writes = stand_ins, writes
+        self.given = {id(t) for t in given}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         fx_traceback.current_meta["stack_trace"] = line_now()
         if self.stand_ins:
             args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
+        name = getattr(func, "__name__", "")
+        if name in ("numpy", "tolist", "__array__"):
+            raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_now())
+        if args and id(args[0]) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
+            self.writes.append(line_now())
         return func(*args, **(kwargs or {}))
 
 
@@ -193,6 +203,9 @@ def _explained(
     text, where = str(error), line_of_exception(error)
     if isinstance(error, GuardOnDataDependentSymNode) or "numpy()" in text or "tolist()" in text:
         return refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", where)
+    if "autograd.Function" in text:
+        remedy = "write another gradient as hard.detach() + soft - soft.detach()"
+        return refusal("the cell applies a custom autograd.Function", remedy, where)
     if "mutat" in text:
         return refusal("the cell writes into a tensor that it closes over", "return the new value in the carry", where)
     zeros = [[torch.zeros(shape, dtype=dtype) for shape, dtype in specs] for specs in (carry, x, given)]
@@ -200,6 +213,8 @@ def _explained(
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             cell(carry_tree.unflatten(zeros[0]), x_tree.unflatten(zeros[1]), *zeros[2])
     except Exception as own:
+        if "numpy()" in str(own):
+            return refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_of_exception(own))
         return own
     reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return refusal(
@@ -218,7 +233,7 @@ def _decompositions() -> dict[Any, Any]:
     return table
 
 
-def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule) -> None:
+def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule, writes: Sequence[str]) -> None:
     given = {n for n in module.graph.nodes if n.op in ("placeholder", "get_attr")}
     for node in module.graph.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
@@ -228,4 +243,5 @@ def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule) -> None:
             raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_of(node))
         if node.target is torch.ops.aten.copy_.default and node.args[0] in given:
             remedy = "return the new value instead, in the carry if a later step needs it"
-            raise refusal("the cell writes into a tensor that it was given or closes over", remedy, line_of(node))
+            where = writes[0] if writes else line_of(node)
+            raise refusal("the cell writes into a tensor that it was given or closes over", remedy, where)
