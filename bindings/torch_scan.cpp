@@ -158,6 +158,7 @@ Tensors scan(const Tensor& program, const Tensors& held, const Tensors& matrices
     }
     Tensor saved = torch::stable::new_empty(like, Sizes{bytes}, ScalarType::Byte);
     if (bytes) call.saved = saved.mutable_data_ptr();
+    fb_prepare(call.saved, bytes);
     check_code(fb_scan_forward(&call, &forward.pass, &torch_threads));
     results.push_back(saved);
     return results;

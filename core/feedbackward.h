@@ -103,9 +103,10 @@ typedef struct {
     fb_values after;     /* (lanes, rows), data NULL: not wanted; as many as before */
 } fb_pass;
 
-/* checkpoint: how often forward keeps the state for backward. 0: the core chooses; k > 0: every k steps; -1: it keeps
- * all records, outputs and states of every step, and backward does not replay. saved: fb_scan_saved() bytes, private to the core; NULL:
- * forward keeps nothing, backward first runs forward. */
+/* checkpoint: how often forward keeps the state for backward. -1: it keeps all records, outputs and states of every
+ * step, and backward does not replay; k > 0: every k steps; 0: the core chooses: -1 if that is 2 to 4 MiB at most
+ * in all, otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
+ * keeps nothing, backward first runs forward. */
 typedef struct {
     fb_dtype dtype;
     int32_t dims;

@@ -17,6 +17,7 @@ public:
           space_(scan.dims, scan.sizes),
           tiling_(space_.count, program_, sizeof(S)) {
         if (adjoint) adjoint_program_ = Program(adjoint->program);
+        if (scan_.checkpoint == 0 && fits_whole()) scan_.checkpoint = -1;
     }
 
     int64_t saved_bytes() {
@@ -60,6 +61,20 @@ private:
         return from;
     }
 
+    // Whether so little would be kept of all steps that replaying them is slower: it must stay in cache from forward to
+    // backward, the more so as wide tiles replay faster.
+    bool fits_whole() const {
+        const double little = tiling_.wide_tiles ? 2 << 20 : 4 << 20;
+        double scalars = 0;
+        for (int shape = 0; shape < 2; ++shape) {
+            const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
+            if (!tiles) continue;
+            const Slots<S> slots(program_, tiling_.width(shape), {true, true, nullptr}, nullptr);
+            scalars += double(tiles) * double(scan_.steps) * double(slots.size[kept]);
+        }
+        return scalars * sizeof(S) <= little;
+    }
+
     int64_t saved_scalars(int L) const {
         fb_scan scan = scan_;
         char something;
@@ -68,7 +83,7 @@ private:
         return Plan<S>(scan, program_, nullptr, none, none, L).saved();
     }
 
-    const fb_scan& scan_;
+    fb_scan scan_;  // the caller's, but for a checkpoint that the core chooses
     const fb_pass& forward_;
     const fb_pass* adjoint_;
     Program program_, adjoint_program_;
