@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies, is_pointwise
+from .lower import OUTSIDE, SEQUENCE, Lowering, base_name, dependencies, is_pointwise
 from .trace import Trace
 
 Graph = Callable[..., list[Tensor]]
@@ -18,8 +18,10 @@ Graph = Callable[..., list[Tensor]]
 class Outside:
     """The two graphs beside the loop, free of any tensor that the cell closes over."""
 
-    def __init__(self, once: fx.Graph, along: fx.Graph, xs: list[int], shared: list[int], aligned: bool) -> None:
-        self.once, self.along, self.aligned = _function(once), _function(along), aligned
+    def __init__(
+        self, once: fx.Graph, along: fx.Graph, xs: list[int], shared: list[int], aligned: bool, by_step: bool
+    ) -> None:
+        self.once, self.along, self.aligned, self.by_step = _function(once), _function(along), aligned, by_step
         self.once_names, self.along_names = _names(once), _names(along)
         self.xs, self.shared = xs, shared
 
@@ -33,6 +35,9 @@ class Outside:
         if steps == 0:
             dummies = self.along(*(x.new_zeros(x.shape[1:]) for x in inputs), *shared)
             return once, [d.new_empty((0, *d.shape)) for d in dummies]
+        if self.by_step:
+            results = [self.along(*(x[t] for x in inputs), *shared) for t in range(steps)]
+            return once, [torch.stack(column) for column in zip(*results, strict=True)]
         over_time = torch.vmap(self.along, in_dims=(*(0 for _ in inputs), *(None for _ in shared)))
         return once, list(over_time(*inputs, *shared))
 
@@ -70,6 +75,7 @@ def split(trace: Trace, lowering: Lowering) -> tuple[Outside, dict[fx.Node, tupl
         xs,
         [once.index(n) for n in shared],
         all(_is_aligned(n, kind) for n in inner),
+        any(_is_odd_for_vmap(n) for n in inner),
     )
     place = {n: (name, i) for name, group in (("once", once), ("along", along)) for i, n in enumerate(group)}
     return outside, place
@@ -84,6 +90,17 @@ def _is_aligned(node: fx.Node, kind: dict[fx.Node, int]) -> bool:
         return len(inputs) == 1 and node.args[-2] is inputs[0] and not node.kwargs
     ndim = node.meta["val"].ndim if isinstance(node.meta["val"], Tensor) else 0
     return is_pointwise(node) and all(n.meta["val"].ndim == ndim for n in inputs)
+
+
+def _is_odd_for_vmap(node: fx.Node) -> bool:
+    """A reduction or a move of a tensor without axes: torch allows it an axis 0, vmap does not."""
+    if (
+        node.op != "call_function"
+        or is_pointwise(node)
+        or base_name(node) in ("getitem", "view", "unsqueeze", "expand")
+    ):
+        return False
+    return any(isinstance(n.meta["val"], Tensor) and n.meta["val"].ndim == 0 for n in node.all_input_nodes)
 
 
 def _ancestors(ends: Sequence[fx.Node], inside: Callable[[fx.Node], bool]) -> dict[fx.Node, None]:
