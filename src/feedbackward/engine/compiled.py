@@ -62,9 +62,8 @@ def scan(
         stacked = y_tree.unflatten([leaf.repeat(steps, *(1 for _ in leaf.shape)) for leaf in leaves])
         return [leaf.clone() for leaf in flatten(last)[0]], stacked
 
-    operands = [
-        o.view_as(o) for o in (*carry, *xs)
-    ]  # none of them is another one, or something that the cell closes over
+    # Each one itself, and nothing that the cell closes over.
+    operands = [*(c.clone() for c in carry), *(x.view_as(x) for x in xs)]
     after, stacked = _scan_step(
         once, *operands, carry=len(carry), xs=len(xs), steps=0 if xs else steps, reverse=reverse, checkpoint=checkpoint
     )
