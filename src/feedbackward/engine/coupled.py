@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from .errors import refusal
+from .errors import line_of, refusal
 from .ir import Value
+from .nodes import Lowered, Misfit, Weights
 from .pointwise import Formula
 
 if TYPE_CHECKING:
-    from .lower import Lowered, Lowerer
+    from .lower import Lowerer
 
 _LARGEST_PRODUCT = 4096  # multiplications of a product of two matrices that differ from lane to lane
 
@@ -25,8 +26,6 @@ def _rest(count: int, lanes: Sequence[int | None]) -> list[int]:
 
 def _contract(lowerer: Lowerer, node: fx.Node, a: Value, b: Value, a_at: torch.Tensor, b_at: torch.Tensor) -> Value:
     """Sums over the last axis of the products of the rows ``a_at`` of a and ``b_at`` of b."""
-    from .errors import line_of
-
     if a_at.numel() > _LARGEST_PRODUCT:
         raise refusal(
             f"{node.target} multiplies two matrices that both depend on the state or the lane, {a_at.numel()} products",
@@ -40,8 +39,6 @@ def _contract(lowerer: Lowerer, node: fx.Node, a: Value, b: Value, a_at: torch.T
 
 def _product(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> Lowered:
     """(..., n, m) times (..., m, p), for as many leading axes as both have."""
-    from .lower import Lowered, Misfit
-
     if lowerer.in_loop(left) and lowerer.known[left].unfolded:
         return _folded_product(lowerer, node, left, right)
     ndim = left.meta["val"].ndim
@@ -77,8 +74,6 @@ def _product(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> 
 
 def _folded_product(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> Lowered:
     """Rows of several vectors of every lane, times weights: torch folds (lanes, times, m) to do so."""
-    from .lower import Lowered, Misfit
-
     x: Lowered = lowerer.known[left]
     assert x.unfolded is not None
     if not lowerer.is_constant(right) or len(x.unfolded) - 1 in x.lanes:
@@ -105,8 +100,6 @@ def _apply(
 
     x has rows (groups, times, columns), or (groups, columns, times) when the weights stand at its left.
     """
-    from .lower import Weights
-
     g = lowerer.g
     if groups == 1:
         m = lowerer.matrix(Weights(weights, order, (rows, columns)), "dense", rows, columns)
@@ -129,8 +122,6 @@ def _apply(
 
 def _vector(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> Lowered:
     """mv, for cells without a batch."""
-    from .lower import Lowered
-
     n, m = left.meta["val"].shape
     if lowerer.in_loop(right) and lowerer.is_constant(left):
         return Lowered(_apply(lowerer, left, (0, 1), lowerer.known[right].value, 1, 1, n, m, True), ())
@@ -140,8 +131,6 @@ def _vector(lowerer: Lowerer, node: fx.Node, left: fx.Node, right: fx.Node) -> L
 
 
 def _dot(lowerer: Lowerer, node: fx.Node) -> Lowered:
-    from .lower import Lowered
-
     a, b = (lowerer.leaf(n, ()) for n in node.args)
     return Lowered(lowerer.g.reduce("sum_rows", lowerer.g.emit("mul", a, b), max(a.rows, b.rows)), ())
 
@@ -150,8 +139,6 @@ def _with_bias(product: Callable[..., Lowered]) -> Callable[[Lowerer, fx.Node], 
     """beta * bias + alpha * product."""
 
     def handler(lowerer: Lowerer, node: fx.Node) -> Lowered:
-        from .lower import Lowered
-
         bias, left, right = node.args
         if lowerer.in_loop(left) or lowerer.in_loop(right):
             y = product(lowerer, node, left, right)
@@ -181,8 +168,6 @@ def _axes(node: fx.Node, argument: int) -> list[int]:
 
 def _reduced(lowerer: Lowerer, node: fx.Node, x: Lowered, axes: Sequence[int], op: str) -> Value:
     """Reduces axes of a tensor that are not lanes, the last one first."""
-    from .lower import Misfit
-
     if set(axes) & set(x.lanes):
         raise Misfit(node, "reduces over lanes")
     shape = list(node.args[0].meta["val"].shape)
@@ -203,8 +188,6 @@ def _result_lanes(node: fx.Node, x: Lowered, axes: Sequence[int], value: Any = N
 
 def _reduction(op: str, before: str = "", after: str = "", mean: bool = False) -> Callable[[Lowerer, fx.Node], Lowered]:
     def handler(lowerer: Lowerer, node: fx.Node) -> Lowered:
-        from .lower import Lowered
-
         x: Lowered = lowerer.known[node.args[0]]
         axes = _axes(node, 1)
         start = Lowered(lowerer.g.emit(before, x.value), x.lanes) if before else x
@@ -224,8 +207,6 @@ def _extremum(before: str = "", after: str = "") -> Callable[[Lowerer, fx.Node],
     reduce = _reduction("max_rows", before, after)
 
     def handler(lowerer: Lowerer, node: fx.Node) -> Any:
-        from .lower import Lowered
-
         if isinstance(node.meta["val"], torch.Tensor):
             return reduce(lowerer, node)
         x: Lowered = lowerer.known[node.args[0]]
@@ -258,8 +239,6 @@ def _spread(lowerer: Lowerer, node: fx.Node, x: Lowered, axes: Sequence[int], va
 
 
 def _variance(lowerer: Lowerer, node: fx.Node) -> Lowered:
-    from .lower import Lowered
-
     x: Lowered = lowerer.known[node.args[0]]
     axes = _axes(node, 1)
     centered, count = _centered(lowerer, node, x, axes)
@@ -273,8 +252,6 @@ def _variance(lowerer: Lowerer, node: fx.Node) -> Lowered:
 
 def _softmax(log: bool) -> Callable[[Lowerer, fx.Node], Lowered]:
     def handler(lowerer: Lowerer, node: fx.Node) -> Lowered:
-        from .lower import Lowered
-
         x: Lowered = lowerer.known[node.args[0]]
         axes = _axes(node, 1)
         g = lowerer.g
@@ -292,8 +269,6 @@ def _softmax(log: bool) -> Callable[[Lowerer, fx.Node], Lowered]:
 
 def _layer_norm(lowerer: Lowerer, node: fx.Node) -> list[Lowered]:
     """native_layer_norm(x, shape, weight, bias, eps) -> (y, mean, 1 / deviation)."""
-    from .lower import Lowered
-
     x: Lowered = lowerer.known[node.args[0]]
     val = node.args[0].meta["val"]
     _, normalized, weight, bias, eps = node.args
@@ -313,8 +288,6 @@ def _layer_norm(lowerer: Lowerer, node: fx.Node) -> list[Lowered]:
 
 def _norm(lowerer: Lowerer, node: fx.Node) -> Lowered:
     """linalg_vector_norm of order 2."""
-    from .lower import Lowered, Misfit
-
     if len(node.args) > 1 and node.args[1] != 2:
         raise Misfit(node, "is a norm of another order than 2")
     x: Lowered = lowerer.known[node.args[0]]
@@ -328,8 +301,6 @@ def _norm(lowerer: Lowerer, node: fx.Node) -> Lowered:
 
 
 def _cumsum(lowerer: Lowerer, node: fx.Node) -> Lowered:
-    from .lower import Lowered, Misfit
-
     x: Lowered = lowerer.known[node.args[0]]
     if node.meta["val"].ndim == 0:
         return x
@@ -351,8 +322,6 @@ def _cumsum(lowerer: Lowerer, node: fx.Node) -> Lowered:
 
 def _band(lowerer: Lowerer, node: fx.Node) -> Lowered:
     """band_matmul(x, weight, lower, upper) with weights from outside."""
-    from .lower import Lowered, Misfit, Weights
-
     x, weight, lower, upper = node.args
     if not lowerer.is_constant(weight) or lowerer.known[x].unfolded:
         raise Misfit(node, "has a band that changes from step to step")

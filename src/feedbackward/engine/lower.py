@@ -15,50 +15,15 @@ from typing import Any
 import torch
 from torch import fx
 
+from .coupled import COUPLED
 from .errors import line_of, refusal
 from .ir import Graph, Matrix, Program, Value
+from .move import MOVES, move
+from .nodes import Feed, Lowered, Misfit, Weights, base_name, is_pointwise, name_of, number_of, part_of
 from .pointwise import POINTWISE, Formula
 from .trace import Trace
 
 OUTSIDE, SEQUENCE, LOOP = range(3)  # what a node depends on: parameters, x, the state
-
-
-class Misfit(Exception):
-    """The operator does not fit the choice of lanes; fewer of them may do."""
-
-    def __init__(self, node: fx.Node, why: str) -> None:
-        super().__init__(why)
-        self.node, self.why = node, why
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """A value in the loop, and which axes of the tensor it stands for are lanes.
-
-    Where the tensor has an axis that merges lanes with rows, as before a product of matrices, ``unfolded`` is the shape
-    without the merger, and ``lanes`` are axes of that.
-    """
-
-    value: Value
-    lanes: tuple[int, ...]
-    unfolded: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Feed:
-    """A tensor from outside, as a leaf: its ``lanes`` axes first, the others flattened into rows."""
-
-    node: fx.Node
-    lanes: tuple[int | None, ...]  # the axis of every lane axis, or None where the tensor has none
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A tensor from outside, as a matrix: its axes permuted, then reshaped."""
-
-    node: fx.Node
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]
 
 
 @dataclass
@@ -210,7 +175,7 @@ class Lowerer:
 
     def number_of(self, node: fx.Node) -> float | None:
         """The number that a node outside the loop is everywhere, if it is made of nothing else."""
-        return None if self.in_loop(node) else _number_of(node)
+        return None if self.in_loop(node) else number_of(node)
 
     def leaf(self, node: fx.Node, lanes: tuple[int, ...]) -> Value:
         """The rows of a node whose own axes ``lanes`` are lanes."""
@@ -247,12 +212,12 @@ class Lowerer:
         return self.known[key]
 
     def _outside(self, node: fx.Node, lanes: tuple[int | None, ...]) -> Value:
-        number = _number_of(node)
+        number = number_of(node)
         if number is not None:
             return self.g.constant(number)
         if self.kind[node] == SEQUENCE and not self.scalar and node.op == "call_function" and is_pointwise(node):
             return self.pointwise(node, lanes)
-        if self.kind[node] == SEQUENCE and (part := _part(node)):
+        if self.kind[node] == SEQUENCE and (part := part_of(node)):
             whole, dim, rows = part
             if dim not in lanes:  # a view in the loop: its gradient is written where it belongs
                 shape = self.channels(whole, lanes)
@@ -282,9 +247,6 @@ class Lowerer:
     # Operators
 
     def _lower(self, node: fx.Node) -> Any:
-        from .coupled import COUPLED
-        from .move import MOVES, move
-
         name = base_name(node)
         if name == "getitem":
             result = self.known[node.args[0]][node.args[1]]
@@ -373,59 +335,3 @@ _INTEGER = frozenset(
     ).split()
 )
 _MEANINGLESS = frozenset("dtype layout device pin_memory memory_format non_blocking".split())
-
-
-def base_name(node: fx.Node) -> str:
-    """The operator's name, without namespace, overload, or the underscore of writing in place."""
-    schema = getattr(node.target, "_schema", None)
-    name: str = schema.name.split("::")[1] if schema else getattr(node.target, "__name__", str(node.target))
-    return name.rstrip("_")
-
-
-def name_of(node: fx.Node) -> str:
-    """The operator as torch prints it."""
-    return str(node.target) if node.op == "call_function" else f"{node.op} {node.name}"
-
-
-def is_pointwise(node: fx.Node) -> bool:
-    """Whether every element of the result depends on the same element of the arguments alone."""
-    return base_name(node) in POINTWISE or base_name(node) == "_to_copy"
-
-
-def _part(node: fx.Node) -> tuple[fx.Node, int, range] | None:
-    """The tensor of which a node is a part, the axis, and which elements of it: for what split and slice make."""
-    if node.op != "call_function":
-        return None
-    if base_name(node) == "getitem" and base_name(node.args[0]).startswith("split_with_sizes"):
-        whole, sizes, dim = (*node.args[0].args, 0)[:3]
-        start = sum(sizes[: node.args[1]])
-        return whole, dim % whole.meta["val"].ndim, range(start, start + sizes[node.args[1]])
-    if base_name(node) in ("slice", "slice_copy") and len(node.args) == 4:
-        whole, dim, start, _ = node.args
-        dim %= whole.meta["val"].ndim
-        size, kept = whole.meta["val"].shape[dim], node.meta["val"].shape[dim]
-        start = max(start + size, 0) if start < 0 else min(start, size)
-        return whole, dim, range(start, start + kept)
-    return None
-
-
-def _number_of(node: fx.Node) -> float | None:
-    """The number that a node is everywhere, if it is made of nothing else."""
-    if node.op != "call_function":
-        return None
-    name = base_name(node)
-    if name in ("zeros", "zeros_like", "new_zeros"):
-        return 0.0
-    if name in ("ones", "ones_like", "new_ones"):
-        return 1.0
-    if name in ("full", "full_like", "new_full") and isinstance(node.args[1], (int, float)):
-        return float(node.args[1])
-    if name == "scalar_tensor" and isinstance(node.args[0], (int, float)):
-        return float(node.args[0])
-    return None
-
-
-def _remedy(name: str) -> str:
-    if any(word in name for word in ("rand", "bernoulli", "dropout", "multinomial", "normal")) and name != "norm":
-        return "draw random numbers outside, for the whole sequence, and pass them in xs"
-    return "write it with pointwise operators, matrix products and reductions of the last axes"

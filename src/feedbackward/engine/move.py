@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx
 
+from .ir import Value
+from .nodes import Lowered, Misfit, base_name
+
 if TYPE_CHECKING:
-    from .ir import Value
-    from .lower import Lowered, Lowerer
+    from .lower import Lowerer
 
 MOVES = frozenset(
     (
@@ -31,8 +33,6 @@ _ANY = -1  # the lane of what is the same in all of them
 
 def move(lowerer: Lowerer, node: fx.Node) -> Any:
     """Lower an operator of `MOVES`: a `Lowered`, or a list where it has several results."""
-    from .lower import Lowered, Misfit, base_name
-
     tensors = [n for n in node.all_input_nodes if n not in _positions(node)]
     rows, lanes, values, total = {}, {}, [], 0
     for n in tensors:
@@ -67,8 +67,6 @@ def move(lowerer: Lowerer, node: fx.Node) -> Any:
 
 def _folded(lowerer: Lowerer, node: fx.Node, rows: Tensor, value: Value) -> Lowered | None:
     """A view that merges leading axes, lanes among them, into one, and moves nothing."""
-    from .lower import Lowered
-
     before, after = tuple(node.meta["val"].shape), tuple(rows.shape)
     for merged in range(2, len(before) + 1):
         if (math.prod(before[:merged]), *before[merged:]) == after:
@@ -104,16 +102,12 @@ def _lanes_of_input(lowerer: Lowerer, node: fx.Node, n: fx.Node, tensors: list[f
 
 def _positions(node: fx.Node) -> set[fx.Node]:
     """Arguments that are positions, not elements."""
-    from .lower import base_name
-
     if base_name(node) == "index":
         return {n for n in node.args[1] if n is not None}
     return {node.args[2]} if base_name(node) in ("index_select", "gather") else set()
 
 
 def _run(lowerer: Lowerer, node: fx.Node, numbers: dict[fx.Node, Tensor], padding: int) -> Any:
-    from .lower import base_name
-
     args, kwargs = fx.node.map_arg(
         (node.args, node.kwargs), lambda n: numbers[n] if n in numbers else lowerer.integers(n)
     )

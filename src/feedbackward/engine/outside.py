@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from .lower import OUTSIDE, SEQUENCE, Lowering, base_name, dependencies, is_pointwise
+from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies
+from .nodes import base_name, is_pointwise
 from .trace import Trace
 
 Graph = Callable[..., list[Tensor]]

@@ -15,8 +15,9 @@ from ..trees import Tree
 from . import operator
 from .closure import Uncacheable, fingerprint
 from .ir import Program
-from .lower import base_name, lower
+from .lower import lower
 from .move import MOVES
+from .nodes import base_name
 from .outside import split
 from .trace import Spec, Trace, trace
 
