@@ -106,6 +106,8 @@ def test_the_whole_program_is_one_loop_of_torch_too(name):
         try:
             theirs = scan(of_torch, init, xs)
         except torch._dynamo.exc.TorchDynamoException as error:
+            if name not in ("kalman", "rotation"):
+                raise
             pytest.skip(f"torch's scan: {type(error).__name__}")
         mine = fb.scan(cell, init, xs)
     for a, b in zip(scanning.tensors_of(mine), scanning.tensors_of(theirs), strict=True):

@@ -219,9 +219,7 @@ def _extremum(before: str = "", after: str = "") -> Callable[[Lowerer, fx.Node],
     return handler
 
 
-def _centered(
-    lowerer: Lowerer, node: fx.Node, x: Lowered, axes: Sequence[int], stop: bool = False
-) -> tuple[Value, int]:
+def _centered(lowerer: Lowerer, node: fx.Node, x: Lowered, axes: Sequence[int]) -> tuple[Value, int]:
     """x less its mean over ``axes``, and how many elements the mean was of."""
     shape = node.args[0].meta["val"].shape
     count = math.prod(shape[a] for a in axes)

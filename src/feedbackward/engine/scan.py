@@ -58,7 +58,9 @@ def scan(
         checkpoint: What backward keeps from forward: the carry at steps of its own choice (``"auto"``), or every so
             many steps (an int: less memory when large, replayed in backward), or all that it needs (None: no replay).
         backend: ``"native"``; ``"eager"``, the cell in a Python loop; ``"auto"`` is native, and never falls back.
-        check: Compare program and cell, values and gradients, over three steps before the first use of a new cell.
+        check: Compare program and cell, values and gradients, over three steps before the first use of a new cell
+            (not inside torch.compile or a transform of torch.func). What a cell reads from elsewhere, as from
+            ``os.environ``, is read when it is traced.
 
     Returns:
         The last carry, and y with T at ``dim``.
