@@ -1,4 +1,4 @@
-"""The program machine through its raw operators: every instruction, a loop and its adjoint, layouts, refusals.
+"""The program machine through its raw operators: every instruction, a loop and its adjoint, layouts.
 
 Random programs, forward and backward, are compared with a plain loop in tests/core/machine.cpp.
 """
@@ -6,53 +6,17 @@ Random programs, forward and backward, are compared with a plain loop in tests/c
 from __future__ import annotations
 
 import math
-import struct
 
 import pytest
 import torch
 from closeness import eps, near
-from torch import Tensor
+from machine import Assembler, integrator, run
 from torch.library import opcheck
 
 from feedbackward.ops import library
 
 DTYPES = (torch.float32, torch.float64)
-KINDS = ("temp", "constant", "held", "sequence", "output", "state", "record", "view", "forward")
 LANES = (1, 3, 5, 16, 17, 130, 200)  # tiles of 1, 8, 16 and 64 lanes, full or not
-
-
-@pytest.fixture(autouse=True, scope="module")
-def loaded():
-    """Load the operators, as the first use of any public function does."""
-    torch.ops.load_library(str(library.path()))
-
-
-class Assembler:
-    """Slots and instructions, one at a time."""
-
-    def __init__(self) -> None:
-        self.slots: list[list[int]] = []
-        self.codes: list[list[int]] = []
-        self.table: list[int] = []
-
-    def slot(self, kind: str, index: int = 0, rows: int = 1, extra: float = 0) -> int:
-        bits = struct.unpack("<q", struct.pack("<d", extra))[0] if kind == "constant" else int(extra)
-        self.slots.append([KINDS.index(kind), index, rows, bits])
-        return len(self.slots) - 1
-
-    def code(self, name: str, to: int, *operands: int, broadcast: int = 0, extra: int = 0) -> None:
-        rows = self.slots[to][2]
-        padded = [*operands, 0, 0][:3]
-        self.codes.append([library.operations()[name], rows, to, *padded, broadcast, extra])
-
-    def words(self) -> Tensor:
-        words = [len(self.slots), len(self.codes), len(self.table)]
-        return torch.tensor(sum(self.slots + self.codes, words) + self.table)
-
-
-def run(program, held=(), matrices=(), sequences=(), before=(), lanes=(), rows=(), steps=1, reverse=False, every=0):
-    arguments = (list(held), list(matrices), list(sequences), list(before), list(lanes), list(rows))
-    return torch.ops.feedbackward.scan(program.words(), *arguments, steps, reverse, every, True)
 
 
 POINTWISE = {
@@ -217,37 +181,6 @@ def test_reductions(outer, count, inner, lanes):
     assert torch.equal(largest.nan_to_num(99), x.amax(3).flatten(2).nan_to_num(99))
 
 
-def integrator(output_is_record=False) -> tuple[Assembler, Assembler]:
-    """s[t] = a s[t-1] + x[t], y[t] = tanh(s[t]), and its adjoint to x, s before and a.
-
-    The adjoint needs y: from a record that is copied to the output, or from the output itself.
-    """
-    p = Assembler()
-    a, x, s, y, r = (p.slot(kind) for kind in ("held", "sequence", "state", "output", "record"))
-    p.code("fma", s, a, s, x)
-    if output_is_record:
-        r = y
-    p.code("tanh", r, s)
-    if not output_is_record:
-        p.code("copy", y, r)
-    q = Assembler()
-    d_y, g, d_a, d_x, t = (
-        q.slot(k, i) for k, i in [("sequence", 0), ("state", 0), ("state", 1), ("output", 0), ("temp", 0)]
-    )
-    y, decay, before, one = (
-        q.slot("forward", r),
-        q.slot("forward", a),
-        q.slot("forward", s),
-        q.slot("constant", extra=1),
-    )
-    q.code("fnma", t, y, y, one)
-    q.code("fma", g, t, d_y, g)
-    q.code("copy", d_x, g)
-    q.code("fma", d_a, g, before, d_a)
-    q.code("mul", g, decay, g)
-    return p, q
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("every", [0, -1, 7, 1000])
@@ -400,67 +333,3 @@ def test_schema():
     arguments = (p.words(), q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 9, False, 0)
     opcheck(torch.ops.feedbackward.scan_backward.default, arguments, test_utils="test_schema")
     opcheck(torch.ops.feedbackward.band_outer.default, (a, a, 1, 1), test_utils="test_schema")
-
-
-def spoiled(change) -> Assembler:
-    p, _ = integrator()
-    change(p)
-    return p
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda p: p.slots[1].__setitem__(1, 3), r"slot 1 names sequences\[3\] of 1"),
-        (lambda p: p.slots[1].__setitem__(2, 2), r"slot 1 has 2 rows, but sequences\[0\] has 1"),
-        (lambda p: p.slots[1].__setitem__(0, 77), "slot 1 is of unknown kind 77"),
-        (lambda p: p.slots[4].__setitem__(2, -1), "slot 4 has -1 rows"),
-        (lambda p: p.slot("view", 0, 2), "leaves slot 0"),
-        (lambda p: p.slot("view", len(p.slots), 1), "view of a view"),
-        (lambda p: p.slot("forward", 0), "this is no adjoint"),
-        (lambda p: p.slot("output", 0), "second slot of one output"),
-        (lambda p: p.slots.__setitem__(3, p.slots[4]), "1 of output were given, the program has 0"),
-        (lambda p: p.code("copy", 0, 1), r"instruction 3 \(copy\) writes slot 0, which can only be read"),
-        (lambda p: p.code("copy", 4, 99), "reads a slot that there is not"),
-        (lambda p: p.codes[0].__setitem__(0, 9999), "instruction 0 is unknown"),
-        (lambda p: p.code("neg", p.slot("view", 4), 1), "writes a view"),
-        (lambda p: p.code("copy", p.slot("temp", 0, 2), 1), "operand 0 has 1"),
-        (lambda p: p.code("gather", 4, 1), "table that leaves"),
-        (lambda p: (p.table.append(1), p.code("gather", 4, 1)), "gathers row 1 of 1"),
-        (lambda p: (p.table.extend([2, 1]), p.code("sum_rows", 4, 1)), "reduces 1 rows"),
-        (lambda p: p.code("dense", 4, 1), "matrix that there is not"),
-        (lambda p: p.code("dense", 4, 4), "writes what it reads"),
-    ],
-)
-def test_malformed_programs_are_refused(change, sentence):
-    a, x = torch.rand(5, 1), torch.randn(4, 5, 1)
-    with pytest.raises(RuntimeError, match=sentence):
-        run(spoiled(change), [a], (), [x], [a], [5], [1], 4)
-
-
-def test_arguments_that_do_not_fit_are_refused():
-    p, q = integrator()
-    a, x = torch.rand(5, 1), torch.randn(4, 5, 1)
-
-    def refused(sentence, **changes):
-        arguments = {"held": [a], "sequences": [x], "before": [a], "lanes": [5], "rows": [1], "steps": 4} | changes
-        with pytest.raises(RuntimeError, match=sentence):
-            run(p, **arguments)
-
-    refused("differs in dtype", sequences=[x.double()], held=[a], before=[a])
-    refused("has 4 steps, expected 5", steps=5)
-    refused("does not broadcast", held=[torch.rand(4, 1)])
-    refused("has 1 axes", held=[torch.rand(5)])
-    refused("float32, float64", sequences=[x.int()])
-    refused("neither float32 nor float64", sequences=[x.cfloat()])
-    refused("checkpoint", every=-2)
-    refused("steps must not be negative", steps=-1)
-    refused("output_rows must not be negative", rows=[-1])
-    words = p.words()
-    for bad in (words[:-1], words[:2], words.int(), words.view(1, -1)):
-        with pytest.raises(RuntimeError, match="program"):
-            torch.ops.feedbackward.scan(bad, [a], [], [x], [a], [5], [1], 4, False, 0, False)
-    saved = torch.zeros(3, dtype=torch.uint8)
-    arguments = (words, q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 4, False, 0)
-    with pytest.raises(RuntimeError, match="saved is not what scan returned"):
-        torch.ops.feedbackward.scan_backward(*arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import cases
 import pytest
 import torch
+from isolated import run_battery
 
 import feedbackward as fb
 
@@ -20,34 +20,12 @@ HERE = Path(__file__).parent
 GIGABYTE = 2**30
 
 
-@functools.cache
-def run_battery(instruction_set: str, threads: int) -> str:
-    """The digest of all results.
-
-    The allocator fills what it hands out with large garbage, so scratch memory that nobody wrote is seen.
-    """
-    environment = {
-        "FEEDBACKWARD_ISA": instruction_set,
-        "OMP_NUM_THREADS": str(threads),
-        "MALLOC_PERTURB_": "128",
-    }
-    result = subprocess.run(
-        [sys.executable, str(HERE / "battery.py")],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout.strip()
-
-
 def test_each_instruction_set(instruction_set):
-    run_battery(instruction_set, 2)
+    run_battery("battery.py", instruction_set, 2)
 
 
 def test_two_processes_and_any_number_of_threads_compute_the_same_bits():
-    assert run_battery("baseline", 1) == run_battery("baseline", 2)
+    assert run_battery("battery.py", "baseline", 1) == run_battery("battery.py", "baseline", 2)
 
 
 def test_an_unknown_instruction_set_is_refused():

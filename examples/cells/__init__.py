@@ -12,54 +12,34 @@ From Python, with ``examples`` on the path:
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
-from . import (
-    biquad,
-    comb,
-    compressor,
-    envelope,
-    exponential_smoothing,
-    fitzhugh_nagumo,
-    gru,
-    holt_winters,
-    indrnn,
-    kalman,
-    kuramoto,
-    layer_norm_lstm,
-    lstm,
-    mingru,
-    one_pole,
-    rnn,
-    rotation,
-    spiking,
-    third_order,
-)
 from .example import Example
 
 __all__ = ["CELLS", "Example"]
 
-_MODULES = (
-    biquad,
-    comb,
-    compressor,
-    envelope,
-    exponential_smoothing,
-    fitzhugh_nagumo,
-    gru,
-    holt_winters,
-    indrnn,
-    kalman,
-    kuramoto,
-    layer_norm_lstm,
-    lstm,
-    mingru,
-    one_pole,
-    rnn,
-    rotation,
-    spiking,
-    third_order,
+_NAMES = (
+    "biquad",
+    "comb",
+    "compressor",
+    "envelope",
+    "exponential_smoothing",
+    "fitzhugh_nagumo",
+    "gru",
+    "holt_winters",
+    "indrnn",
+    "kalman",
+    "kuramoto",
+    "layer_norm_lstm",
+    "lstm",
+    "mingru",
+    "one_pole",
+    "rnn",
+    "rotation",
+    "spiking",
+    "third_order",
 )
 
-CELLS: dict[str, Callable[..., Example]] = {module.__name__.split(".")[-1]: module.make for module in _MODULES}
+CELLS: dict[str, Callable[..., Example]] = {n: importlib.import_module(f".{n}", __name__).make for n in _NAMES}
 """By name: what makes the cell, its first carry, xs and parameters, for a ``batch``, ``steps`` and ``dtype``."""
