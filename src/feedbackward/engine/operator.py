@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,13 +64,13 @@ def _program(text: str) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
-def compiled(text: str, wanted: tuple[bool, ...]) -> Compiled:
+def compiled(text: str, wanted: tuple[bool, ...], lanes: int) -> Compiled:
     """The plans of a program and of its adjoint."""
     step = _program(text)
     adj = adjoint(step, split_wanted(step, wanted))
     read = [v.attr for v in adj.program.order if v.op == "forward"]
-    forward = plan(step, read)
-    backward = plan(adj.program, (), forward.place)
+    forward = plan(step, read, lanes=lanes)
+    backward = plan(adj.program, (), forward.place, lanes)
     words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
     return Compiled(step, adj, forward, backward, *words)
 
@@ -139,7 +140,7 @@ def wanted(tensors: Sequence[Tensor]) -> list[bool]:
 
 def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted))
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
         made.forward_words,
@@ -159,7 +160,7 @@ def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
 def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted))
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     outputs = len(made.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
@@ -266,7 +267,7 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
         backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default
         found = backward(tensors, saved, [nothing if x is None else x for x in d], *ctx.settings)
         return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
-    adj = compiled(program, tuple(wanted)).adjoint
+    adj = compiled(program, tuple(wanted), math.prod(lanes)).adjoint
     t = Tensors.of(step, tensors)
     like = tensors[0]
     shapes = [(steps, *lanes, v.rows) for v in step.outputs] + [(*lanes, rows) for rows in step.states]
