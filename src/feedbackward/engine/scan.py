@@ -59,7 +59,7 @@ def scan(
             many steps (an int: less memory when large, replayed in backward), or all that it needs (None: no replay).
         backend: ``"native"``; ``"eager"``, the cell in a Python loop; ``"auto"`` is native, and never falls back. (A
             scan inside a cell is unrolled while that is traced, and where tensors are empty there is nothing to run.)
-        check: Compare program and cell, values and gradients, over three steps before the first use of a new cell
+        check: Compare program and cell, values and gradients, in float64, over three steps before a new cell is used
             (not inside torch.compile or a transform of torch.func). What a cell reads from elsewhere, as from
             ``os.environ``, is read when it is traced.
 

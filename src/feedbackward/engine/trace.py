@@ -137,24 +137,35 @@ def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decomposition
     return make_fx(functional, decompositions, tracing_mode="fake", _allow_non_fake_inputs=True)(*dummies)
 
 
-class _Calls(TorchFunctionMode):
-    """Notes the line of the cell in every node of the graph, and puts stand-ins in the place of tensors."""
+class StandIns(TorchFunctionMode):
+    """Puts other tensors, by the ids of those that they stand for, in the place of what a cell closes over."""
+
+    def __init__(self, stand_ins: dict[int, Tensor]) -> None:
+        super().__init__()
+        self.stand_ins = stand_ins
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.stand_ins:
+            args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+
+class _Calls(StandIns):
+    """Notes the line of the cell in every node of the graph, and what it writes into."""
 
     def __init__(self, stand_ins: dict[int, Tensor], given: Sequence[Tensor], writes: list[str]) -> None:
-        super().__init__()
-        self.stand_ins, self.writes = stand_ins, writes
-        self.given = {id(t) for t in given}
+        super().__init__(stand_ins)
+        self.writes, self.given = writes, {id(t) for t in given}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         fx_traceback.current_meta["stack_trace"] = line_now()
-        if self.stand_ins:
-            args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
         name = getattr(func, "__name__", "")
         if name in ("numpy", "tolist", "__array__"):
             raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_now())
-        if args and id(args[0]) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
+        written = self.stand_ins.get(id(args[0]), args[0]) if args else None
+        if id(written) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
             self.writes.append(line_now())
-        return func(*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def _results(
