@@ -19,7 +19,7 @@ from .lower import lower
 from .move import MOVES
 from .nodes import base_name
 from .outside import split
-from .trace import Spec, Trace, trace
+from .trace import Spec, Trace, apart, trace
 
 _FEW_LANES = 16  # up to here a step has little to do, and what depends on x alone is better done for all steps at once
 _MOST = 256  # cells that are remembered
@@ -210,9 +210,10 @@ def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -
 
 
 def _prepare(key: Any, adapted: Callable[..., Any], form: Form, found: list[Tensor]) -> Prepared:
-    traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
-    hidden = traced.captured[len(found) :]
-    prepared = Prepared(traced, form, [*range(len(found)), *hidden])
+    with apart():
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
+        hidden = traced.captured[len(found) :]
+        prepared = Prepared(traced, form, [*range(len(found)), *hidden])
     unseen = any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden)
     if key is not None and not unseen:
         _known[key] = prepared

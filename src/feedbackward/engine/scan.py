@@ -105,13 +105,13 @@ def scan(
     if backend == "eager" or is_tracing() or given.empty:
         return reference.scan(step, init, xs, dim=dim, reverse=reverse, length=length)
     _on_cpu(given)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
         from . import compiled
 
         after, y, y_tree = compiled.scan(step, given, reverse, every)
     else:
         prepared, captured = prepare(cell, step, given.form)
-        if check and not prepared.checked and not is_transformed():
+        if check and not prepared.checked and not is_transformed() and not torch.compiler.is_compiling():
             _compare(prepared, step, given, captured)
         after, y = prepared(captured, given.carry, given.xs, given.steps, reverse, every)
         y_tree = prepared.y_tree

@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch._guards import tracing
 from torch.autograd import forward_ad
 from torch.fx import traceback as fx_traceback
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode_temporarily  # type: ignore[attr-defined]
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import _disable_current_modes
 
 from ..trees import Tree, flatten
 from .errors import LoweringError, line_now, line_of, line_of_exception, line_of_function, refusal
@@ -79,7 +81,7 @@ def trace(
 
     specs = (*carry, *x, *given, *((tuple(t.shape), t.dtype) for t in reachable))
     try:
-        with _apart():
+        with apart():
             dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
             module = _make(flat, dummies, _decompositions())
             if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
@@ -112,13 +114,16 @@ def is_tracing() -> bool:
 
 
 @contextlib.contextmanager
-def _apart() -> Iterator[None]:
-    """Outside of every transform and of gradients; torch's log of errors that are explained here is silent."""
+def apart() -> Iterator[None]:
+    """Outside of every transform, mode and trace, and of gradients; torch's log of explained errors is silent."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True
     _tracing.depth = getattr(_tracing, "depth", 0) + 1
     try:
         with (
+            _without_function_modes(),
+            tracing(None),
+            _disable_current_modes(),
             temporarily_clear_interpreter_stack(),
             forward_ad._set_fwd_grad_enabled(False),
             torch.no_grad(),
@@ -128,6 +133,14 @@ def _apart() -> Iterator[None]:
     finally:
         _tracing.depth -= 1
         log.disabled = disabled
+
+
+@contextlib.contextmanager
+def _without_function_modes() -> Iterator[None]:
+    with contextlib.ExitStack() as modes:
+        for _ in range(_len_torch_function_stack()):
+            modes.enter_context(_pop_mode_temporarily())
+        yield
 
 
 def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decompositions: Any) -> fx.GraphModule:
