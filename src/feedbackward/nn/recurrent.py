@@ -21,10 +21,11 @@ from torch.nn.utils.rnn import PackedSequence
 from ..recurrent import packed as packing
 from ..recurrent.arguments import Given, validated
 from ..recurrent.cells import GATES, activation_of, gru_cell, lstm_cell, rnn_cell
+from ..recurrent.companion import companion
 from ..recurrent.functional import run_gru, run_lstm, run_rnn
 from ..recurrent.stack import Options
 from ..recurrent.structures import Dense, Matrix, Structure
-from ._stream import check_count
+from ._stream import check_count, wide
 
 INITIALIZATIONS = ("uniform", "orthogonal", "unit_radius")
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "norm_ih", "norm_hh")
@@ -154,9 +155,9 @@ class Recurrent(nn.Module):
             kind=self.kind,
         )
 
-    def _options(self) -> Options:
+    def _options(self, all_states: bool) -> Options:
         rates = (self.dropout, self.recurrent_dropout) if self.training else (0.0, 0.0)
-        return Options(self._directions, *rates, self.checkpoint)
+        return Options(self._directions, *rates, self.checkpoint, all_states)
 
     def _states(self, hx: Any) -> dict[str, Tensor | None]:
         return {"hx": hx}
@@ -164,7 +165,7 @@ class Recurrent(nn.Module):
     def _cell(self, layer: Any, mask: Tensor | None = None) -> Any:
         raise NotImplementedError
 
-    def _run(self, given: Given, options: Options, all_states: bool) -> Any:
+    def _run(self, given: Given, options: Options) -> Any:
         raise NotImplementedError
 
     def forward(
@@ -193,8 +194,7 @@ class Recurrent(nn.Module):
         """
         if not isinstance(input, PackedSequence):
             given = self._validated(input, self._states(hx), self.batch_first, lengths)
-            output, last, states = self._run(given, self._options(), return_all_states)
-            return (output, last, states) if return_all_states else (output, last)
+            return self._run(given, self._options(return_all_states))
         if lengths is not None:
             raise ValueError(f"{type(self).__name__}: a PackedSequence has lengths of its own; leave lengths out")
         order, back = input.sorted_indices, input.unsorted_indices
@@ -202,13 +202,12 @@ class Recurrent(nn.Module):
             name: h if h is None or order is None else h.index_select(1, order) for name, h in self._states(hx).items()
         }
         given = self._validated(packing.pad(input), first, False, packing.lengths_of(input))
-        output, last, states = self._run(given, self._options(), return_all_states)
+        output, last, *states = self._run(given, self._options(return_all_states))
         if back is not None:
             last = (
                 last.index_select(1, back) if isinstance(last, Tensor) else tuple(h.index_select(1, back) for h in last)
             )
-        results = packing.pack(output, input), last
-        return (*results, states) if return_all_states else results
+        return packing.pack(output, input), last, *states
 
     def step(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         """One step of a stream: what a call on the whole sequence computes, element by element.
@@ -231,7 +230,7 @@ class Recurrent(nn.Module):
             raise ValueError(f"{name}.step: x is {shape}, expected (B, {self.input_size}) or ({self.input_size},)")
         given = self._validated(x.unsqueeze(0), self._states(hx), False, None)
         y, after = given.x[0], []
-        options = self._options()
+        options = self._options(False)
         for k, layer in enumerate(given.layers):
             carry = [s[k] for s in given.states]
             if k and options.dropout:
@@ -413,8 +412,56 @@ class RNN(Recurrent):
     def _cell(self, layer: Any, mask: Tensor | None = None) -> Any:
         return rnn_cell(layer, activation_of("RNN", self.nonlinearity), mask)
 
-    def _run(self, given: Given, options: Options, all_states: bool) -> Any:
-        return run_rnn(given, options, activation_of("RNN", self.nonlinearity), all_states)
+    def _run(self, given: Given, options: Options) -> Any:
+        return run_rnn(given, options, activation_of("RNN", self.nonlinearity))
+
+    @classmethod
+    def from_filter(cls, b: Any, a: Any, *, scale: float | None = None, **settings: Any) -> RNN:
+        """The layer that is a recursive filter: ``output[..., :1]`` is ``lfilter(b, a, x)``, for x (..., T, 1).
+
+            h = (y, s_1 .. s_n),   h[t] = W_hh h[t-1] + W_ih x[t],   W_hh a companion matrix of the filter
+
+        With a ``scale`` e it is the layer that `torch.nn.RNN` can be too (see `to_torch`): the nonlinearity is tanh, x
+        comes in multiplied by e, which leaves it nearly linear, and ``output[..., :1] / e`` is nearly y. As
+        tanh(u) = u - u^3 / 3 + ..., each step is off by at most (e |h|)^2 / 3 of |h|, and the error of y by as much as
+        the filter amplifies that: by about e^2 max |h|^2 / 3, times the length of its impulse response. In float32, an e
+        below about 1e-4 is of no more use.
+
+        Args:
+            b: Numerator (nb,): a tensor, an array or a list.
+            a: Denominator (na,), a[0] not 0.
+            scale: e; None for the filter itself.
+            settings: batch_first, device, dtype, checkpoint.
+
+        Returns:
+            A new layer without biases, with input_size 1 and hidden_size max(nb, na), at least 2.
+
+        Raises:
+            ValueError: b or a is empty or no vector, a[0] is 0, or scale is not positive.
+
+        Example:
+            >>> import torch, feedbackward as fb
+            >>> b, a = torch.tensor([0.2, 0.3]), torch.tensor([1.0, -0.5])
+            >>> x = torch.randn(100)
+            >>> y = fb.nn.RNN.from_filter(b, a)(x.unsqueeze(-1))[0][:, 0]
+            >>> torch.allclose(y, fb.lfilter(b, a, x), atol=1e-6)
+            True
+        """
+        wide_b, wide_a = wide("RNN.from_filter", "b", b), wide("RNN.from_filter", "a", a)
+        for name, c in (("b", wide_b), ("a", wide_a)):
+            if c.ndim != 1 or not len(c):
+                raise ValueError(f"RNN.from_filter: {name} has shape {tuple(c.shape)}, expected (n,), n at least 1")
+        if wide_a[0] == 0:
+            raise ValueError("RNN.from_filter: a[0] is 0, expected another number: it divides all coefficients")
+        if scale is not None and not scale > 0:
+            raise ValueError(f"RNN.from_filter: scale is {scale!r}, expected a positive number or None")
+        weight_ih, weight_hh = companion(wide_b, wide_a)
+        nonlinearity = "identity" if scale is None else "tanh"
+        layer = cls(1, weight_hh.shape[0], nonlinearity=nonlinearity, bias=False, **settings)
+        with torch.no_grad():
+            layer.get_parameter("weight_ih_l0").copy_(weight_ih * (scale or 1))
+            layer.get_parameter("weight_hh_l0").copy_(weight_hh)
+        return layer
 
     def _more_for_torch(self) -> dict[str, Any]:
         if self.nonlinearity not in ("tanh", "relu"):
@@ -483,8 +530,8 @@ class GRU(Recurrent):
     def _cell(self, layer: Any, mask: Tensor | None = None) -> Any:
         return gru_cell(layer, mask)
 
-    def _run(self, given: Given, options: Options, all_states: bool) -> Any:
-        return run_gru(given, options, all_states)
+    def _run(self, given: Given, options: Options) -> Any:
+        return run_gru(given, options)
 
 
 class LSTM(Recurrent):
@@ -522,5 +569,5 @@ class LSTM(Recurrent):
     def _cell(self, layer: Any, mask: Tensor | None = None) -> Any:
         return lstm_cell(layer, mask)
 
-    def _run(self, given: Given, options: Options, all_states: bool) -> Any:
-        return run_lstm(given, options, all_states)
+    def _run(self, given: Given, options: Options) -> Any:
+        return run_lstm(given, options)
