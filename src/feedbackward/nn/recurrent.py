@@ -424,8 +424,8 @@ class RNN(Recurrent):
         With a ``scale`` e it is the layer that `torch.nn.RNN` can be too (see `to_torch`): the nonlinearity is tanh, x
         comes in multiplied by e, which leaves it nearly linear, and ``output[..., :1] / e`` is nearly y. As
         tanh(u) = u - u^3 / 3 + ..., each step is off by at most (e |h|)^2 / 3 of |h|, and the error of y by as much as
-        the filter amplifies that: by about e^2 max |h|^2 / 3, times the length of its impulse response. In float32, an e
-        below about 1e-4 is of no more use.
+        the filter amplifies that: about e^2 max |h|^2 / 3 times the length of its impulse response. Below an e of about
+        1e-4, rounding in float32 is larger.
 
         Args:
             b: Numerator (nb,): a tensor, an array or a list.
