@@ -64,7 +64,7 @@ def tbptt(
         state: The first state; None: the module's own. Its gradient comes from the first block.
         loss_fn: ``loss_fn(y, time)``, the loss of a block's output, where ``time`` is the slice of x's samples that it
             belongs to, as in ``lambda y, time: mse_loss(y, target[time])``. Its gradient is taken at once, so that only
-            one block is in memory. None: the caller takes the loss of `Block.output`, and its gradient, before the next.
+            one block is in memory. None: the caller takes a loss of `Block.output`, and its gradient, before the next.
         overlap: Samples before a block that its gradient goes back through too; they are computed again.
         dim: The axis of time in x and y. None: that of the module, by its ``batch_first`` or as a filter of
             `feedbackward.nn` (the last axis); otherwise 0.
