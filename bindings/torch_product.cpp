@@ -28,9 +28,9 @@ Tensor multiply(const Tensor& a, const Tensor& b, const std::optional<Tensor>& b
                     nullptr};
     if (bias) {
         check_cpu(*bias);
-        STD_TORCH_CHECK(bias->dim() == 1 && bias->size(0) == p.columns && bias->is_contiguous() &&
-                            dtype_of(*bias) == p.dtype,
-                        "feedbackward: bias must be a contiguous row of the product");
+        STD_TORCH_CHECK(
+            bias->dim() == 1 && bias->size(0) == p.columns && bias->is_contiguous() && dtype_of(*bias) == p.dtype,
+            "feedbackward: bias must be a contiguous row of the product");
         p.bias = bias->const_data_ptr();
     }
     Tensor c = allocate(a, {p.rows, p.columns});

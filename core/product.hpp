@@ -16,10 +16,10 @@ class Product {
 public:
     explicit Product(const fb_product& p) : p_(p) {
         constexpr int64_t shares = 16, tall = 128, slice_scalars = 1 << 20;
-        block_ = least(tall, round_up((p.rows + shares - 1) / shares, 2 * R));
+        block_ = least(tall, round_up(most<int64_t>((p.rows + shares - 1) / shares, 1), 2 * R));
         blocks_ = (p.rows + block_ - 1) / block_;
         panels_ = (p.columns + wide - 1) / wide;
-        slice_ = most<int64_t>(1, slice_scalars / (deep * panels_ * wide));
+        slice_ = most<int64_t>(1, slice_scalars / (deep * most<int64_t>(panels_, 1) * wide));
         slice_ = least(slice_, (p.depth + deep - 1) / deep);
     }
 

@@ -33,7 +33,9 @@ public:
         constexpr int64_t most_tasks = 256;
         const int64_t tiles = tiling_.tiles(), tasks = least(tiles, most_tasks);
         if (!tiles) return;
-        const Packs<S> packs(forward_), adjoint_packs = adjoint_ ? Packs<S>(*adjoint_) : Packs<S>();
+        const bool replays = !adjoint_ || scan_.checkpoint != -1 || !scan_.saved;
+        const Packs<S> packs = replays ? Packs<S>(forward_, threads) : Packs<S>();
+        const Packs<S> adjoint_packs = adjoint_ ? Packs<S>(*adjoint_, threads) : Packs<S>();
         for (int shape = 0; shape < 2; ++shape)
             if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
                 plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
