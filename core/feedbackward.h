@@ -106,7 +106,7 @@ typedef struct {
 
 /* checkpoint: how often forward keeps the state for backward. -1: it keeps all records, outputs and states of every
  * step, and backward does not replay; k > 0: every k steps; 0: the core chooses: -1 if that is 2 to 4 MiB at most
- * in all, otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
+ * in all, or up to 1 GiB where large matrices make replaying slow; otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
  * keeps nothing, backward first runs forward. */
 typedef struct {
     fb_dtype dtype;
@@ -135,6 +135,17 @@ typedef struct {
     void* w;
 } fb_band;
 FB_EXPORT int fb_band_outer(const fb_band* band, const fb_threads* threads);
+
+/* c(i, j) = bias(j) + sum over k of a(i, k) b(k, j). Strides of a: of a row, of k; of b: of k, of a column. bias (columns)
+ * may be NULL; c (rows, columns) is contiguous. */
+typedef struct {
+    fb_dtype dtype;
+    int64_t rows, columns, depth;
+    const void *a, *b, *bias;
+    int64_t a_strides[2], b_strides[2];
+    void* c;
+} fb_product;
+FB_EXPORT int fb_multiply(const fb_product* product, const fb_threads* threads);
 
 /* The instruction set in use: "avx512", "avx2" or "baseline"; NULL when FEEDBACKWARD_ISA names one that is unknown or
  * that this processor lacks. */

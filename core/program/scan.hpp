@@ -17,7 +17,7 @@ public:
           space_(scan.dims, scan.sizes),
           tiling_(space_.count, program_, sizeof(S)) {
         if (adjoint) adjoint_program_ = Program(adjoint->program);
-        if (scan_.checkpoint == 0 && fits_whole()) scan_.checkpoint = -1;
+        if (scan_.checkpoint == 0 && keeps_all()) scan_.checkpoint = -1;
     }
 
     int64_t saved_bytes() {
@@ -33,7 +33,9 @@ public:
         constexpr int64_t most_tasks = 256;
         const int64_t tiles = tiling_.tiles(), tasks = least(tiles, most_tasks);
         if (!tiles) return;
-        const Packs<S> packs(forward_), adjoint_packs = adjoint_ ? Packs<S>(*adjoint_) : Packs<S>();
+        const bool replays = !adjoint_ || scan_.checkpoint != -1 || !scan_.saved;
+        const Packs<S> packs = replays ? Packs<S>(forward_, threads) : Packs<S>();
+        const Packs<S> adjoint_packs = adjoint_ ? Packs<S>(*adjoint_, threads) : Packs<S>();
         for (int shape = 0; shape < 2; ++shape)
             if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
                 plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
@@ -61,18 +63,26 @@ private:
         return from;
     }
 
-    // Whether so little would be kept of all steps that replaying them is slower: it must stay in cache from forward to
-    // backward, the more so as wide tiles replay faster.
-    bool fits_whole() const {
+    // Whether backward should find all that forward computed instead of replaying it: where that is so little that it
+    // stays in cache from forward to backward, the more so as wide tiles replay faster; and where large matrices make
+    // replaying it slower than memory is, as long as there is not too much of it.
+    bool keeps_all() const {
+        constexpr double dear = 128, bound = 1 << 30;  // multiplications for a scalar that is kept; bytes
         const double little = tiling_.wide_tiles ? 2 << 20 : 4 << 20;
-        double scalars = 0;
+        double scalars = 0, products = 0;
         for (int shape = 0; shape < 2; ++shape) {
             const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
             if (!tiles) continue;
             const Slots<S> slots(program_, tiling_.width(shape), {true, true, nullptr}, nullptr);
             scalars += double(tiles) * double(slots.room(scan_.steps)) * double(slots.size[kept]);
         }
-        return scalars * sizeof(S) <= little;
+        for (int64_t i = 0; i < program_.codes; ++i) {
+            const Code& c = program_.code[i];
+            if (c.op == Op::dense) products += double(c.rows) * double(program_.slot[c.operand[0]].rows);
+        }
+        products *= double(space_.count) * double(scan_.steps);
+        const double bytes = scalars * sizeof(S);
+        return bytes <= little || (products >= dear * scalars && bytes <= bound);
     }
 
     int64_t saved_scalars(int L) const {

@@ -26,6 +26,7 @@ from torch import Tensor
 from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
+from ..ops.product import multiply
 from .ir import Matrix, Program, parse
 from .plan import Plan, plan
 from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
@@ -221,7 +222,7 @@ def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
     if m.transposed:
         m, d_y, a = m.transpose(), a, d_y
     if m.kind == "dense":
-        return d_y.mT @ a
+        return multiply(d_y.mT, a)
     if m.kind == "block":
         g = m.groups
         return torch.einsum("xgm,xgn->gmn", d_y.reshape(-1, g, m.rows // g), a.reshape(-1, g, m.columns // g))
