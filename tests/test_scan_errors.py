@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 
 import pytest
-import scanning
 import torch
 from scanning import randn
 from torch import nn
@@ -394,6 +393,30 @@ def test_a_threshold_does_not_disturb_the_check():
     fb.scan(lambda h, x: (torch.floor(h * 3.0) + x, h), third, xs)
 
 
-def test_a_cell_of_float32_is_checked_at_its_own_precision():
-    w = 30 * torch.randn(64, 64)
-    scanning.outcome(lambda h, x: ((y := torch.tanh(h @ w + x)), y), torch.randn(3, 64), torch.randn(9, 3, 64), [w])
+def test_a_cell_of_float32_is_checked_in_float64():
+    """Rounding that grows is no difference; a small share of the gradient that is hidden from autograd is one."""
+    w = (30 * torch.randn(64, 64)).requires_grad_()
+    xs = torch.randn(9, 3, 64)
+    fb.scan(lambda h, x: ((y := torch.tanh(h @ w + x)), y), torch.randn(3, 64), xs)
+
+    def hides(h, x):
+        with torch.no_grad():
+            small = 1e-4 * h
+        return 0.9 * h + small + x, h
+
+    with pytest.raises(LoweringError, match="gradients"):
+        fb.scan(hides, torch.randn(3, 64), xs)
+
+
+def test_a_cell_with_float32_of_its_own_making_is_checked_as_it_is():
+    """A product of matrices takes no float64 beside a float32."""
+    weights = torch.randn(4, 4)
+    fb.scan(lambda h, x: (torch.tanh(h @ weights.to(torch.float32) + x), h), torch.zeros(3, 4), torch.randn(9, 3, 4))
+    with pytest.raises(LoweringError, match="values"):
+        fb.scan(Counter32(), torch.zeros(3, 4), torch.randn(9, 3, 4))
+
+
+class Counter32(Counter):
+    def __call__(self, h, x):
+        count, x = super().__call__(h, x)
+        return count @ torch.eye(4, dtype=torch.float32), x

@@ -34,9 +34,9 @@ class Arguments:
     def form(self) -> Form:
         """What a trace depends on."""
         return Form(
-            tuple((tuple(c.shape), c.dtype) for c in self.carry),
+            tuple((tuple(map(int, c.shape)), c.dtype) for c in self.carry),
             self.carry_tree,
-            tuple((tuple(x.shape[1:]), x.dtype) for x in self.xs),
+            tuple((tuple(map(int, x.shape[1:])), x.dtype) for x in self.xs),
             self.x_tree,
         )
 

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from .errors import LoweringError
+from .trace import StandIns
 
 if TYPE_CHECKING:
     from .prepare import Prepared
 
 STEPS = 3
+_CLOSE = {True: 1e-6, False: 1e-3}  # in float64, where a cell may round to float32 within; and in float32
 _DIFFERENT = 0.01  # the share of elements that may differ, where a threshold falls on the other side by rounding
 
 Steps = Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[list[Tensor], list[Tensor]]]
@@ -25,7 +27,7 @@ Steps = Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[list[Tensor], list[
 def check(
     prepared: Prepared, eager: Steps, captured: Sequence[Tensor], carry: Sequence[Tensor], xs: Sequence[Tensor]
 ) -> None:
-    """Compare a program with its cell.
+    """Compare a program with its cell, both in float64; in the cell's own dtype if it does not run in another.
 
     Args:
         prepared: The program.
@@ -37,48 +39,75 @@ def check(
     Raises:
         LoweringError: They differ.
     """
-    carry = [_leaf(c) for c in carry]
-    xs = [_leaf(x[:STEPS]) for x in xs]
+    xs = [x[:STEPS] for x in xs]
     steps = min((len(x) for x in xs), default=STEPS)
     if steps == 0:
         return
+    wide = any(t.dtype == torch.float32 for t in (*carry, *xs, *captured))
+    try:
+        results = _both(prepared, eager, captured, carry, xs, steps, wide)
+    except RuntimeError:  # a float32 of the cell's own making meets a float64 where torch wants one dtype
+        if not wide:
+            raise
+        wide = False
+        results = _both(prepared, eager, captured, carry, xs, steps, wide)
+    _compare(results, wide)
+
+
+Results = list[tuple[str, Tensor, Tensor]]
+
+
+def _both(
+    prepared: Prepared,
+    eager: Steps,
+    captured: Sequence[Tensor],
+    carry: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    steps: int,
+    wide: bool,
+) -> Results:
+    """Values and gradients of the program beside those of the cell, from the same copies of all tensors."""
+    init, xs = [_leaf(t, wide, True) for t in carry], [_leaf(t, wide, True) for t in xs]
+    others = [_leaf(t, wide, t.requires_grad) for t in captured]
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        true = [y for part in eager(carry, xs) for y in part]
-        mine = [y for part in prepared(captured, carry, xs, steps, False, 0) for y in part]
-        for y_mine, y_true in zip(mine, true, strict=True):
-            _compare("values", y_mine, y_true)
-        leaves = [t for t in {id(t): t for t in (*carry, *xs, *captured)}.values() if t.requires_grad]
-        if leaves:
-            _compare_gradients(mine, true, leaves)
+        with StandIns({id(t): leaf for t, leaf in zip(captured, others, strict=True)}):
+            true = [y for part in eager(init, xs) for y in part]
+        mine = [y for part in prepared(others, init, xs, steps, False, 0, wide) for y in part]
+        results = [("values", *pair) for pair in zip(mine, true, strict=True)]
+        wanted = [t for t in (*init, *xs, *others) if t.requires_grad]
+        return results + (_gradients(mine, true, wanted) if wanted else [])
 
 
-def _compare_gradients(mine: list[Tensor], true: list[Tensor], leaves: list[Tensor]) -> None:
+def _gradients(mine: list[Tensor], true: list[Tensor], leaves: list[Tensor]) -> Results:
     generator = torch.Generator().manual_seed(0)
     weights = [torch.rand(y.shape, generator=generator, dtype=torch.float64).to(y.dtype) + 0.5 for y in true]
     found = []
     for results in (mine, true):
         terms = [(w * y).sum() for w, y in zip(weights, results, strict=True) if y.requires_grad]
         found.append(torch.autograd.grad(terms, leaves, allow_unused=True) if terms else [None] * len(leaves))
-    for g_mine, g_true, leaf in zip(*found, leaves, strict=True):
-        zero = torch.zeros_like(leaf)
-        _compare("gradients", zero if g_mine is None else g_mine, zero if g_true is None else g_true)
+    zeros = [torch.zeros_like(leaf) for leaf in leaves]
+    mine, true = ([z if g is None else g for g, z in zip(gs, zeros, strict=True)] for gs in found)
+    return [("gradients", *pair) for pair in zip(mine, true, strict=True)]
 
 
-def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone().requires_grad_(tensor.dtype.is_floating_point)
+def _leaf(tensor: Tensor, wide: bool, wanted: bool) -> Tensor:
+    copy = tensor.detach().clone()
+    copy = copy.double() if wide and copy.dtype == torch.float32 else copy
+    return copy.requires_grad_(wanted and copy.is_floating_point())
 
 
-def _compare(what: str, mine: Tensor, true: Tensor) -> None:
-    if mine.shape != true.shape or mine.dtype != true.dtype:
-        raise _difference(what)
-    if not true.numel():
-        return
-    close = 1e-7 if true.dtype == torch.float64 else 1e-3
-    mine, true = mine.detach().double(), true.detach().double()
-    largest = true[true.isfinite()].abs().max().item() if bool(true.isfinite().any()) else 0.0
-    same = torch.isclose(mine, true, rtol=close, atol=close * max(largest, 1e-3), equal_nan=True)
-    if (~same).double().mean() > _DIFFERENT:
-        raise _difference(what)
+def _compare(results: Results, wide: bool) -> None:
+    for what, mine, true in results:
+        if mine.shape != true.shape or mine.dtype != true.dtype:
+            raise _difference(what)
+        if not true.numel():
+            continue
+        close = _CLOSE[wide or true.dtype == torch.float64]
+        mine, true = mine.detach().double(), true.detach().double()
+        largest = true[true.isfinite()].abs().max().item() if bool(true.isfinite().any()) else 0.0
+        same = torch.isclose(mine, true, rtol=close, atol=close * max(largest, 1e-3), equal_nan=True)
+        if (~same).double().mean() > _DIFFERENT:
+            raise _difference(what)
 
 
 def _difference(what: str) -> LoweringError:

@@ -12,17 +12,14 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx
-from torch._guards import tracing
 from torch._higher_order_ops.base_hop import BaseHOP
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import _disable_current_modes
 
 from ..trees import Tree, flatten
 from .arguments import Arguments
 from .prepare import Form, Prepared
-from .trace import trace
+from .trace import apart, trace
 
 
 class _ScanStep(BaseHOP):
@@ -72,21 +69,22 @@ def scan(
 
 
 def _prepared(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int, xs: int) -> Prepared:
-    step, sizes = _step_of(subgraph, operands, carry)
-    specs = [(tuple(int(s) for s in o.shape), o.dtype) for o in operands if isinstance(o, Tensor)]
-    specs[carry : carry + xs] = [(shape[1:], dtype) for shape, dtype in specs[carry : carry + xs]]
+    step, sizes = _step_of(subgraph, operands, carry, xs)
+    tensors = [o for o in operands if isinstance(o, Tensor)]
+    shapes = [o.shape[1:] if carry <= i < carry + xs else o.shape for i, o in enumerate(tensors)]
+    specs = [(tuple(map(int, shape)), o.dtype) for shape, o in zip(shapes, tensors, strict=True)]
     known, key = _known.setdefault(subgraph, {}), (tuple(specs), sizes)
     if key not in known:
         trees = [flatten([0] * n)[1] for n in (carry, xs)]
         form = Form(tuple(specs[:carry]), trees[0], tuple(specs[carry : carry + xs]), trees[1])
-        with tracing(None), _disable_current_modes(), torch.no_grad():  # a trace apart from the one around it
+        with apart():
             traced = trace(step, form.carry, form.carry_tree, form.x, form.x_tree, specs[carry + xs :])
             known[key] = Prepared(traced, form, list(range(len(specs) - carry - xs)))
     return known[key]
 
 
-def _step_of(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int) -> tuple[Callable[..., Any], Any]:
-    """``(carry, x, *captured) -> (carry, y)``: the subgraph without the stacking of y; and its sizes."""
+def _step_of(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int, xs: int) -> tuple[Callable[..., Any], Any]:
+    """``(carry, x, *captured) -> (carry, y)``: the subgraph of one x, without the stacking of y; and its sizes."""
     graph = fx.Graph()
     output = graph.graph_copy(subgraph.graph, {})
     graph.output(
@@ -95,6 +93,10 @@ def _step_of(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int) -> t
             for i, leaf in enumerate(pytree.tree_leaves(output))
         ]
     )
+    tensors = [n for n, o in zip(graph.nodes, operands, strict=False) if isinstance(o, Tensor)]
+    for sequence in tensors[carry : carry + xs]:
+        for node in list(sequence.users):
+            node.replace_all_uses_with(sequence)
     for node in graph.nodes:
         if node.op == "call_method" and node.target == "item":  # a Python float of the cell that may change
             node.replace_all_uses_with(node.args[0])
@@ -106,7 +108,7 @@ def _step_of(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int) -> t
     module = fx.GraphModule(subgraph, graph)
 
     def step(state: list[Tensor], x: list[Tensor], *captured: Tensor) -> Any:
-        tensors = iter((*state, *(leaf.unsqueeze(0) for leaf in x), *captured))
+        tensors = iter((*state, *x, *captured))
         after = module(*(next(tensors) if size is None else size for size in sizes))
         return list(after[:carry]), list(after[carry:])
 

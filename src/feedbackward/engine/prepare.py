@@ -19,7 +19,7 @@ from .lower import lower
 from .move import MOVES
 from .nodes import base_name
 from .outside import split
-from .trace import Spec, Trace, trace
+from .trace import Spec, Trace, apart, trace
 
 _FEW_LANES = 16  # up to here a step has little to do, and what depends on x alone is better done for all steps at once
 _MOST = 256  # cells that are remembered
@@ -62,7 +62,7 @@ class _Result:
     dtype: torch.dtype
     whole: bool  # whether it has the lanes; otherwise it is the same in all of them
 
-    def of(self, tensor: Tensor, lanes: Sequence[int], time: bool) -> Tensor:
+    def of(self, tensor: Tensor, lanes: Sequence[int], time: bool, wide: bool) -> Tensor:
         if not self.whole:
             for _ in lanes:
                 tensor = tensor.select(int(time), 0)
@@ -70,7 +70,9 @@ class _Result:
         if tensor.shape != (*lead, *self.shape):
             tensor = tensor.reshape([*lead, *self.shape])
         tensor = _permuted(tensor, self.order, time)
-        return tensor if tensor.dtype == self.dtype else tensor.to(self.dtype)
+        return (
+            tensor if tensor.dtype == self.dtype or (wide and self.dtype.is_floating_point) else tensor.to(self.dtype)
+        )
 
 
 def _permuted(tensor: Tensor, order: tuple[int, ...], time: bool) -> Tensor:
@@ -130,10 +132,11 @@ class Prepared:
         steps: int,
         reverse: bool,
         checkpoint: int,
+        wide: bool = False,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The leaves of the last carry, and those of all y, time first."""
+        """The leaves of the last carry, and those of all y, time first; when ``wide``, all of it in float64."""
         once, along = self.outside.run(captured, xs, steps)
-        dtype = self.dtype
+        dtype = torch.float64 if wide else self.dtype
         tensors = [
             *(leaf.of(once[leaf.place], dtype, False) for leaf in self.held),
             *(once[place].permute(axes).reshape(shape).to(dtype) for place, axes, shape in self.matrices),
@@ -148,12 +151,12 @@ class Prepared:
         y = []
         for kind, what in self.outputs:
             if kind == "loop":
-                y.append(what.of(outputs[what.place], self.lanes, True))
+                y.append(what.of(outputs[what.place], self.lanes, True, wide))
             elif kind.startswith("once"):
                 y.append(once[what].repeat(steps, *(1 for _ in once[what].shape)))
             else:
                 y.append(along[what].clone() if "view" in kind else along[what])
-        return [r.of(after[r.place], self.lanes, False) for r in self.after], y
+        return [r.of(after[r.place], self.lanes, False, wide) for r in self.after], y
 
 
 def _lane_count(form: Form) -> int:
@@ -207,9 +210,10 @@ def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -
 
 
 def _prepare(key: Any, adapted: Callable[..., Any], form: Form, found: list[Tensor]) -> Prepared:
-    traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
-    hidden = traced.captured[len(found) :]
-    prepared = Prepared(traced, form, [*range(len(found)), *hidden])
+    with apart():
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
+        hidden = traced.captured[len(found) :]
+        prepared = Prepared(traced, form, [*range(len(found)), *hidden])
     unseen = any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden)
     if key is not None and not unseen:
         _known[key] = prepared

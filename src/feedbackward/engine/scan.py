@@ -59,7 +59,7 @@ def scan(
             many steps (an int: less memory when large, replayed in backward), or all that it needs (None: no replay).
         backend: ``"native"``; ``"eager"``, the cell in a Python loop; ``"auto"`` is native, and never falls back. (A
             scan inside a cell is unrolled while that is traced, and where tensors are empty there is nothing to run.)
-        check: Compare program and cell, values and gradients, over three steps before the first use of a new cell
+        check: Compare program and cell, values and gradients, in float64, over three steps before a new cell is used
             (not inside torch.compile or a transform of torch.func). What a cell reads from elsewhere, as from
             ``os.environ``, is read when it is traced.
 
@@ -105,13 +105,13 @@ def scan(
     if backend == "eager" or is_tracing() or given.empty:
         return reference.scan(step, init, xs, dim=dim, reverse=reverse, length=length)
     _on_cpu(given)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
         from . import compiled
 
         after, y, y_tree = compiled.scan(step, given, reverse, every)
     else:
         prepared, captured = prepare(cell, step, given.form)
-        if check and not prepared.checked and not is_transformed():
+        if check and not prepared.checked and not is_transformed() and not torch.compiler.is_compiling():
             _compare(prepared, step, given, captured)
         after, y = prepared(captured, given.carry, given.xs, given.steps, reverse, every)
         y_tree = prepared.y_tree

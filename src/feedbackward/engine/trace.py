@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch._guards import tracing
 from torch.autograd import forward_ad
 from torch.fx import traceback as fx_traceback
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode_temporarily  # type: ignore[attr-defined]
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import _disable_current_modes
 
 from ..trees import Tree, flatten
 from .errors import LoweringError, line_now, line_of, line_of_exception, line_of_function, refusal
@@ -79,7 +81,7 @@ def trace(
 
     specs = (*carry, *x, *given, *((tuple(t.shape), t.dtype) for t in reachable))
     try:
-        with _apart():
+        with apart():
             dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
             module = _make(flat, dummies, _decompositions())
             if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
@@ -112,13 +114,16 @@ def is_tracing() -> bool:
 
 
 @contextlib.contextmanager
-def _apart() -> Iterator[None]:
-    """Outside of every transform and of gradients; torch's log of errors that are explained here is silent."""
+def apart() -> Iterator[None]:
+    """Outside of every transform, mode and trace, and of gradients; torch's log of explained errors is silent."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True
     _tracing.depth = getattr(_tracing, "depth", 0) + 1
     try:
         with (
+            _without_function_modes(),
+            tracing(None),
+            _disable_current_modes(),
             temporarily_clear_interpreter_stack(),
             forward_ad._set_fwd_grad_enabled(False),
             torch.no_grad(),
@@ -130,6 +135,14 @@ def _apart() -> Iterator[None]:
         log.disabled = disabled
 
 
+@contextlib.contextmanager
+def _without_function_modes() -> Iterator[None]:
+    with contextlib.ExitStack() as modes:
+        for _ in range(_len_torch_function_stack()):
+            modes.enter_context(_pop_mode_temporarily())
+        yield
+
+
 def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decompositions: Any) -> fx.GraphModule:
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -137,24 +150,35 @@ def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decomposition
     return make_fx(functional, decompositions, tracing_mode="fake", _allow_non_fake_inputs=True)(*dummies)
 
 
-class _Calls(TorchFunctionMode):
-    """Notes the line of the cell in every node of the graph, and puts stand-ins in the place of tensors."""
+class StandIns(TorchFunctionMode):
+    """Puts other tensors, by the ids of those that they stand for, in the place of what a cell closes over."""
+
+    def __init__(self, stand_ins: dict[int, Tensor]) -> None:
+        super().__init__()
+        self.stand_ins = stand_ins
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.stand_ins:
+            args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+
+class _Calls(StandIns):
+    """Notes the line of the cell in every node of the graph, and what it writes into."""
 
     def __init__(self, stand_ins: dict[int, Tensor], given: Sequence[Tensor], writes: list[str]) -> None:
-        super().__init__()
-        self.stand_ins, self.writes = stand_ins, writes
-        self.given = {id(t) for t in given}
+        super().__init__(stand_ins)
+        self.writes, self.given = writes, {id(t) for t in given}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         fx_traceback.current_meta["stack_trace"] = line_now()
-        if self.stand_ins:
-            args, kwargs = pytree.tree_map(lambda a: self.stand_ins.get(id(a), a), (args, kwargs))
         name = getattr(func, "__name__", "")
         if name in ("numpy", "tolist", "__array__"):
             raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_now())
-        if args and id(args[0]) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
+        written = self.stand_ins.get(id(args[0]), args[0]) if args else None
+        if id(written) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
             self.writes.append(line_now())
-        return func(*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def _results(
