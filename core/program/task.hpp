@@ -53,6 +53,14 @@ public:
                 run_adjoint(t, end - t, const_cast<S*>(saved) + t * plan_.forward.slots.size[kept]);
                 end = t;
             }
+        } else if (plan_.known) {
+            for (int64_t end = scan_.steps; end > 0;) {
+                const int64_t t = most<int64_t>(0, end - plan_.chunk);
+                load_sequences(forward_, frames_, t, 1, end - t);
+                load_written(t, end - t);
+                run_adjoint(t, end - t, kept_);
+                end = t;
+            }
         } else {
             const int64_t states = plan_.forward.slots.states, interval = plan_.interval;
             int64_t replayed = -1;
@@ -141,6 +149,26 @@ private:
             if (slots.program.slot[i].kind == Kind::sequence)
                 side.sequences[slots.program.slot[i].index].load(first, sign, steps, frames + slots.place[i].offset,
                                                                  slots.size[staged], slots.program.slot[i].rows);
+    }
+    // What forward wrote and the adjoint reads, instead of a replay. The state before a step is that after the one
+    // before it.
+    void load_written(int64_t first, int64_t steps) {
+        const Slots<S>& slots = plan_.forward.slots;
+        const int64_t pitch = slots.size[kept];
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            const Slot& slot = slots.program.slot[i];
+            if (slot.kind == Kind::output && slots.place[i].base == kept)
+                forward_.outputs[slot.index].load(first, 1, steps, kept_ + slots.place[i].offset, pitch, slot.rows);
+            if (!slots.state_kept[i]) continue;
+            S* const to = kept_ + slots.before[i].offset;
+            const Bound<S> after(forward_.pass->after.data[slot.index], space_, tile_);
+            if (first) {
+                after.load(first - 1, 1, steps, to, pitch, slot.rows);
+                continue;
+            }
+            Bound<S>(forward_.pass->before.data[slot.index], space_, tile_).load(0, 1, 1, to, 0, slot.rows);
+            if (steps > 1) after.load(0, 1, steps - 1, to + pitch, pitch, slot.rows);
+        }
     }
     void store_outputs(const Side& side, const S* frames, const S* kept_frames, int64_t first, int sign,
                        int64_t steps) {

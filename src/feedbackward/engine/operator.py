@@ -7,7 +7,8 @@
 - program: the text of an `engine.ir.Program`; wanted: for every tensor, whether its gradient may be asked for.
 - outputs (T, *lanes, rows), after (*lanes, rows), and what backward wants to find again, in a form of the core's own.
 
-First derivatives are kernels. For higher ones the adjoint of a step is a program as good as the step itself: it reads
+First derivatives are kernels. Where all that backward wants of a step is its outputs, or states that were outputs a step
+earlier, it reads those; otherwise it computes the step again, from checkpoints. For higher derivatives the adjoint of a step is a program as good as the step itself: it reads
 the states as one more sequence, and runs through this same operator.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +26,16 @@ from torch import Tensor
 from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
-from .ir import Matrix, Program, parse
-from .plan import Plan, plan
-from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
+from .ir import LEAVES, Matrix, Program, Value, parse
+from .plan import Plan, plan, root
+from .transform import Adjoint, Wanted, adjoint, standalone, tangent, trails, with_states
 
 _SETTINGS = "str program, bool[] wanted, SymInt[] lanes, SymInt steps, bool reverse, int checkpoint"
 _library = torch.library.Library("feedbackward", "FRAGMENT")
 _library.define(f"scan_program(Tensor[] tensors, {_SETTINGS}) -> Tensor[]")
-_library.define(f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] d, {_SETTINGS}) -> Tensor[]")
+_library.define(
+    f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] outputs, Tensor[] d, {_SETTINGS}) -> Tensor[]"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,35 @@ class Compiled:
     def backward_rows(self) -> list[int]:
         """The rows of every output of the adjoint."""
         return [v.rows for v in self.adjoint.program.outputs]
+
+    @functools.cached_property
+    def trails(self) -> list[int]:
+        """For every state, the output that it is after the step, or -1."""
+        return [-1 if i is None else i for i in trails(self.step)]
+
+    @functools.cached_property
+    def replays(self) -> bool:
+        """Whether backward wants more of a step than its outputs, and computes the step again."""
+        return any(self._source(v) == -1 for v in self._read)
+
+    @functools.cached_property
+    def kept(self) -> tuple[int, ...]:
+        """The outputs that backward reads."""
+        factors = [a for _, _, a in self.adjoint.products if isinstance(a, Value)]
+        sources = {self._source(v) for v in (factors if self.replays else factors + self._read)}
+        return tuple(sorted(i for i in sources if i is not None))
+
+    @property
+    def _read(self) -> list[Value]:
+        return [root(v.attr) for v in self.adjoint.program.order if v.op == "forward"]
+
+    def _source(self, v: Value) -> int | None:
+        """The output in which a value of the step is found, -1 if in none; None if it needs none."""
+        if v.op == "state":
+            return self.trails[v.attr]
+        if v.op in LEAVES:
+            return None
+        return self.step.outputs.index(v) if v in self.step.outputs else -1
 
 
 @functools.lru_cache(maxsize=1024)
@@ -152,17 +184,22 @@ def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
         steps,
         reverse,
         checkpoint,
-        any(wanted),
+        any(wanted) and made.replays,
     )
 
 
-def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+def _backward(
+    tensors: list[Tensor], saved: Tensor, kept: list[Tensor], d: list[Tensor], *settings: Any
+) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
     made = compiled(program, tuple(wanted))
     t = Tensors.of(made.step, tensors)
     outputs = len(made.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
+    written = [nothing] * outputs
+    for i, y in zip(made.kept, kept, strict=True):
+        written[i] = y
     results = torch.ops.feedbackward.scan_backward.default(
         made.forward_words,
         made.backward_words,
@@ -179,19 +216,37 @@ def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: 
         steps,
         reverse,
         checkpoint,
+        [] if made.replays else written,
+        [] if made.replays else made.trails,
     )
-    return _collect(made.step, made.adjoint, t, results, native=True)
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        if isinstance(a, Tensor):
+            return _outer(m, d_y, a, native=True)
+        if a.op == "sequence":
+            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
+        # The state before a step is that after the one before; before the first it is the initial one.
+        after, before = written[made.trails[a.attr]], t.before[a.attr].expand(*lanes, a.rows)[None]
+        first, later = (slice(-1, None), slice(0, -1)) if reverse else (slice(1), slice(1, None))
+        earlier = after[1:] if reverse else after[:-1]
+        start = _outer(m, d_y[first], before[: min(steps, 1)], native=True)
+        return start.add_(_outer(m, d_y[later], earlier, native=True)) if steps > 1 else start
+
+    return _collect(made.step, made.adjoint, t, results, product)
 
 
-def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], native: bool) -> list[Tensor]:
-    """From what the adjoint leaves to the gradients of all tensors."""
+Product = Callable[[Matrix, Tensor, Tensor | Value], Tensor]
+
+
+def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], product: Product) -> list[Tensor]:
+    """From what the adjoint leaves to the gradients of all tensors; ``product`` is that of the factors of a matrix."""
     wanted, count = adj.wanted, len(adj.program.outputs)
     outputs, after = results[:count], results[count:]
     held = {i: after[len(step.states) + n] for n, i in enumerate(wanted.held)}
     sequences = {i: outputs[n] for i, n in zip(wanted.sequences, adj.sequences, strict=True)}
     matrices: dict[int, Tensor] = {}
     for m, d_y, a in adj.products:
-        term = _outer(m, outputs[d_y].reshape(-1, m.rows), outputs[a].reshape(-1, m.columns), native)
+        term = product(m, outputs[d_y], outputs[a] if isinstance(a, int) else a)
         matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
     gradients = []
     for given, found in ((t.held, held), (t.matrices, matrices), (t.sequences, sequences), (t.before, after)):
@@ -216,7 +271,8 @@ def as_applied(weights: Tensor, m: Matrix) -> Tensor:
 
 
 def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
-    """The gradient of stored weights: sums of d_y a^T, where there are weights."""
+    """The gradient of stored weights: sums of d_y a^T over all leading axes, where there are weights."""
+    d_y, a = d_y.reshape(-1, m.rows), a.reshape(-1, m.columns)
     if m.transposed:
         m, d_y, a = m.transpose(), a, d_y
     if m.kind == "dense":
@@ -241,15 +297,18 @@ def _fake(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     ]
 
 
-def _fake_backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+def _fake_backward(
+    tensors: list[Tensor], saved: Tensor, kept: list[Tensor], d: list[Tensor], *settings: Any
+) -> list[Tensor]:
     program, wanted = settings[:2]
     step = _program(program)
     kept = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
     return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, kept, strict=True)]
 
 
-def _keep(ctx: Any, tensors: Sequence[Tensor], saved: Tensor, settings: Any) -> None:
-    ctx.save_for_backward(*tensors, saved)
+def _keep(ctx: Any, tensors: Sequence[Tensor], results: Sequence[Tensor], settings: Any) -> None:
+    made = compiled(settings[0], tuple(settings[1]))
+    ctx.save_for_backward(*tensors, results[-1], *(results[i] for i in made.kept))
     ctx.save_for_forward(*tensors)
     ctx.settings = tuple(settings)
     ctx.set_materialize_grads(False)
@@ -257,14 +316,14 @@ def _keep(ctx: Any, tensors: Sequence[Tensor], saved: Tensor, settings: Any) -> 
 
 def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Of every tensor, from those of outputs and states after."""
-    *tensors, saved = ctx.saved_tensors
     program, wanted, lanes, steps, reverse, _ = ctx.settings
     step = _program(program)
+    tensors, (saved, *kept) = ctx.saved_tensors[: len(wanted)], ctx.saved_tensors[len(wanted) :]
     if not torch.is_grad_enabled() and not is_transformed():
         nothing = tensors[0].new_empty(0)
         plain = all(type(t) in _PLAIN for t in tensors)
         backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default
-        found = backward(tensors, saved, [nothing if x is None else x for x in d], *ctx.settings)
+        found = backward(list(tensors), saved, kept, [nothing if x is None else x for x in d], *ctx.settings)
         return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
     adj = compiled(program, tuple(wanted)).adjoint
     t = Tensors.of(step, tensors)
@@ -277,7 +336,13 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     accumulators = [like.new_zeros((1,) * len(lanes) + (step.held[i],)) for i in adj.wanted.held]
     inputs = [*t.held, *t.matrices, *t.sequences, *outputs[count:], *whole[:count], *whole[count:], *accumulators]
     results = [x for part in run_again(back, inputs, lanes, steps, not reverse) for x in part]
-    found = _collect(step, adj, t, results, native=False)
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        if isinstance(a, Value):
+            a = t.sequences[a.attr] if a.op == "sequence" else outputs[count + a.attr]
+        return _outer(m, d_y, a.expand(steps, *lanes, -1), native=False)
+
+    found = _collect(step, adj, t, results, product)
     return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
 
 
@@ -344,7 +409,7 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        _keep(ctx, inputs[1:], output[-1], inputs[0])
+        _keep(ctx, inputs[1:], output, inputs[0])
         ctx.mark_non_differentiable(output[-1])
 
     @staticmethod
@@ -360,7 +425,7 @@ class _Function(torch.autograd.Function):
 
 
 def _setup_native(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    _keep(ctx, inputs[0], output[-1], inputs[1:])
+    _keep(ctx, inputs[0], output, inputs[1:])
 
 
 def _backward_native(ctx: Any, d: Sequence[Tensor | None]) -> tuple[Any, ...]:
