@@ -7,9 +7,10 @@
 - program: the text of an `engine.ir.Program`; wanted: for every tensor, whether its gradient may be asked for.
 - outputs (T, *lanes, rows), after (*lanes, rows), and what backward wants to find again, in a form of the core's own.
 
-First derivatives are kernels. Where all that backward wants of a step is its outputs, or states that were outputs a step
-earlier, it reads those; otherwise it computes the step again, from checkpoints. For higher derivatives the adjoint of a step is a program as good as the step itself: it reads
-the states as one more sequence, and runs through this same operator.
+First derivatives are kernels. Where all that backward wants of a step is its outputs, or states that were outputs a
+step earlier, it reads those; otherwise it computes the step again, from checkpoints. For higher derivatives the adjoint
+of a step is a program as good as the step itself: it reads the states as one more sequence, and runs through this same
+operator.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from torch import Tensor
 from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
-from .ir import LEAVES, Matrix, Program, Value, parse
-from .plan import Plan, plan, root
-from .transform import Adjoint, Wanted, adjoint, standalone, tangent, trails, with_states
+from .ir import Matrix, Program, Value, parse
+from .plan import Plan, plan
+from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
+from .written import Written, states_before
 
 _SETTINGS = "str program, bool[] wanted, SymInt[] lanes, SymInt steps, bool reverse, int checkpoint"
 _library = torch.library.Library("feedbackward", "FRAGMENT")
@@ -44,6 +46,7 @@ class Compiled:
 
     step: Program
     adjoint: Adjoint
+    written: Written
     forward: Plan
     backward: Plan
     forward_words: Tensor
@@ -59,35 +62,6 @@ class Compiled:
         """The rows of every output of the adjoint."""
         return [v.rows for v in self.adjoint.program.outputs]
 
-    @functools.cached_property
-    def trails(self) -> list[int]:
-        """For every state, the output that it is after the step, or -1."""
-        return [-1 if i is None else i for i in trails(self.step)]
-
-    @functools.cached_property
-    def replays(self) -> bool:
-        """Whether backward wants more of a step than its outputs, and computes the step again."""
-        return any(self._source(v) == -1 for v in self._read)
-
-    @functools.cached_property
-    def kept(self) -> tuple[int, ...]:
-        """The outputs that backward reads."""
-        factors = [a for _, _, a in self.adjoint.products if isinstance(a, Value)]
-        sources = {self._source(v) for v in (factors if self.replays else factors + self._read)}
-        return tuple(sorted(i for i in sources if i is not None))
-
-    @property
-    def _read(self) -> list[Value]:
-        return [root(v.attr) for v in self.adjoint.program.order if v.op == "forward"]
-
-    def _source(self, v: Value) -> int | None:
-        """The output in which a value of the step is found, -1 if in none; None if it needs none."""
-        if v.op == "state":
-            return self.trails[v.attr]
-        if v.op in LEAVES:
-            return None
-        return self.step.outputs.index(v) if v in self.step.outputs else -1
-
 
 @functools.lru_cache(maxsize=1024)
 def _program(text: str) -> Program:
@@ -95,15 +69,22 @@ def _program(text: str) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
+def differentiated(text: str, wanted: tuple[bool, ...]) -> Written:
+    """A program and its adjoint, and what backward finds in the outputs."""
+    step = _program(text)
+    return Written(step, adjoint(step, split_wanted(step, wanted)))
+
+
+@functools.lru_cache(maxsize=1024)
 def compiled(text: str, wanted: tuple[bool, ...]) -> Compiled:
     """The plans of a program and of its adjoint."""
-    step = _program(text)
-    adj = adjoint(step, split_wanted(step, wanted))
+    written = differentiated(text, wanted)
+    step, adj = written.step, written.adjoint
     read = [v.attr for v in adj.program.order if v.op == "forward"]
     forward = plan(step, read)
     backward = plan(adj.program, (), forward.place)
     words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
-    return Compiled(step, adj, forward, backward, *words)
+    return Compiled(step, adj, written, forward, backward, *words)
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -184,7 +165,7 @@ def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
         steps,
         reverse,
         checkpoint,
-        any(wanted) and made.replays,
+        any(wanted) and made.written.replays,
     )
 
 
@@ -198,7 +179,7 @@ def _backward(
     outputs = len(made.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
     written = [nothing] * outputs
-    for i, y in zip(made.kept, kept, strict=True):
+    for i, y in zip(made.written.kept, kept, strict=True):
         written[i] = y
     results = torch.ops.feedbackward.scan_backward.default(
         made.forward_words,
@@ -216,8 +197,8 @@ def _backward(
         steps,
         reverse,
         checkpoint,
-        [] if made.replays else written,
-        [] if made.replays else made.trails,
+        [] if made.written.replays else written,
+        [] if made.written.replays else made.written.trails,
     )
 
     def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
@@ -225,12 +206,10 @@ def _backward(
             return _outer(m, d_y, a, native=True)
         if a.op == "sequence":
             return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
-        # The state before a step is that after the one before; before the first it is the initial one.
-        after, before = written[made.trails[a.attr]], t.before[a.attr].expand(*lanes, a.rows)[None]
-        first, later = (slice(-1, None), slice(0, -1)) if reverse else (slice(1), slice(1, None))
-        earlier = after[1:] if reverse else after[:-1]
-        start = _outer(m, d_y[first], before[: min(steps, 1)], native=True)
-        return start.add_(_outer(m, d_y[later], earlier, native=True)) if steps > 1 else start
+        parts = states_before(written[made.written.trails[a.attr]], t.before[a.attr], reverse)
+        (first, initial), (others, earlier) = parts
+        start = _outer(m, d_y[first], initial, native=True)
+        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
 
     return _collect(made.step, made.adjoint, t, results, product)
 
@@ -302,13 +281,13 @@ def _fake_backward(
 ) -> list[Tensor]:
     program, wanted = settings[:2]
     step = _program(program)
-    kept = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
-    return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, kept, strict=True)]
+    flags = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
+    return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, flags, strict=True)]
 
 
 def _keep(ctx: Any, tensors: Sequence[Tensor], results: Sequence[Tensor], settings: Any) -> None:
-    made = compiled(settings[0], tuple(settings[1]))
-    ctx.save_for_backward(*tensors, results[-1], *(results[i] for i in made.kept))
+    kept = differentiated(settings[0], tuple(settings[1])).kept
+    ctx.save_for_backward(*tensors, results[-1], *(results[i] for i in kept))
     ctx.save_for_forward(*tensors)
     ctx.settings = tuple(settings)
     ctx.set_materialize_grads(False)
@@ -318,7 +297,8 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Of every tensor, from those of outputs and states after."""
     program, wanted, lanes, steps, reverse, _ = ctx.settings
     step = _program(program)
-    tensors, (saved, *kept) = ctx.saved_tensors[: len(wanted)], ctx.saved_tensors[len(wanted) :]
+    there = ctx.saved_tensors  # unpacked once: torch's checkpointing allows no more
+    tensors, (saved, *kept) = there[: len(wanted)], there[len(wanted) :]
     if not torch.is_grad_enabled() and not is_transformed():
         nothing = tensors[0].new_empty(0)
         plain = all(type(t) in _PLAIN for t in tensors)
@@ -339,8 +319,8 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
 
     def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
         if isinstance(a, Value):
-            a = t.sequences[a.attr] if a.op == "sequence" else outputs[count + a.attr]
-        return _outer(m, d_y, a.expand(steps, *lanes, -1), native=False)
+            a = (t.sequences if a.op == "sequence" else outputs[count:])[a.attr]
+        return _outer(m, d_y, a.expand(steps, *lanes, m.columns), native=False)
 
     found = _collect(step, adj, t, results, product)
     return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
