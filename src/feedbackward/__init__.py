@@ -25,6 +25,14 @@ _HOME = {
     "scan": "engine.scan",
     "explain_cell": "engine.explain",
     "band_matmul": "ops.band",
+    "rnn": "recurrent.functional",
+    "gru": "recurrent.functional",
+    "lstm": "recurrent.functional",
+    "Dense": "recurrent.structures",
+    "Banded": "recurrent.structures",
+    "BlockDiagonal": "recurrent.structures",
+    "Diagonal": "recurrent.structures",
+    "LowRankPlusDiagonal": "recurrent.structures",
 }
 _FOLDERS = ("design", "nn", "reference", "script")
 
@@ -46,6 +54,14 @@ if TYPE_CHECKING:
     from .filters.linear import linear_recurrence as linear_recurrence
     from .filters.sosfilt import sosfilt as sosfilt
     from .ops.band import band_matmul as band_matmul
+    from .recurrent.functional import gru as gru
+    from .recurrent.functional import lstm as lstm
+    from .recurrent.functional import rnn as rnn
+    from .recurrent.structures import Banded as Banded
+    from .recurrent.structures import BlockDiagonal as BlockDiagonal
+    from .recurrent.structures import Dense as Dense
+    from .recurrent.structures import Diagonal as Diagonal
+    from .recurrent.structures import LowRankPlusDiagonal as LowRankPlusDiagonal
 
 
 def __getattr__(name: str) -> Any:

@@ -83,8 +83,10 @@ class _Walk:
             return _Same(thing) if _of_library(thing) else self._class(thing)
         if hasattr(thing, "__array_interface__"):
             return "array", str(thing.dtype), thing.shape, thing.tobytes()
-        if isinstance(thing, types.BuiltinFunctionType) or _of_library(thing) or _of_python(thing):
+        if isinstance(thing, types.BuiltinFunctionType) or _of_python(thing):
             return _Same(thing)
+        if _of_library(thing) and not type(thing).__module__.startswith("feedbackward."):
+            return _Same(thing)  # an object of this library's is looked into
         if isinstance(thing, types.ModuleType):
             plain = {k: v for k, v in vars(thing).items() if isinstance(v, (*_PLAIN, Tensor)) and k[:2] != "__"}
             return _Same(thing), self._dictionary(plain)
@@ -117,9 +119,12 @@ class _Walk:
         return "dict", tuple((self.key(k), self.key(v)) for k, v in thing.items())
 
     def _function(self, function: types.FunctionType) -> Any:
-        if function.__module__ and function.__module__.split(".")[0] in _LIBRARIES:
-            return _Same(function)
+        library = function.__module__.split(".")[0] if function.__module__ else ""
         cells = [c.cell_contents for c in function.__closure__ or () if _filled(c)]
+        if library == "feedbackward" and cells:
+            return "function", function.__code__, tuple(self.key(c) for c in cells)
+        if library in _LIBRARIES:
+            return _Same(function)
         return (
             "function",
             function.__code__,

@@ -1,4 +1,6 @@
-"""Modules with learnable filters and a state for streams.
+"""Modules with weights and a state for streams: recurrent layers and learnable filters.
+
+- :class:`RNN`, :class:`GRU`, :class:`LSTM`: in the place of torch.nn's, with structured recurrent matrices.
 
 - :class:`FilterBank`: N filters over one signal, two weights each, a center frequency and a bandwidth.
 - :class:`SOSFilter`: a cascade of second-order sections, always stable.
@@ -7,6 +9,7 @@
 
 from .filter_bank import FilterBank
 from .lfilter import LFilter
+from .recurrent import GRU, LSTM, RNN
 from .sos_filter import SOSFilter
 
-__all__ = ["FilterBank", "LFilter", "SOSFilter"]
+__all__ = ["GRU", "LSTM", "RNN", "FilterBank", "LFilter", "SOSFilter"]

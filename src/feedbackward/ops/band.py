@@ -7,19 +7,23 @@ Diagonal d = lower is the main one; entries that would lie outside the matrix ar
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from . import library as library  # loads the operators
+from .library import operations  # loads the operators
 
 _library = torch.library.Library("feedbackward", "FRAGMENT")
 _library.define("band_matmul(Tensor x, Tensor weight, int lower, int upper) -> Tensor")
 
 
-def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+METHODS = ("native", "sparse", "index")
+
+
+def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int, *, method: str = "native") -> Tensor:
     """Multiply vectors by a banded matrix.
 
         y[..., i] = sum_d weight[d, i] x[..., i + d - lower],    d = 0 .. lower + upper, 0 <= i + d - lower < n
@@ -31,12 +35,15 @@ def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
         weight: (lower + upper + 1, n), by diagonals: ``weight[d, i]`` is row i, column i + d - lower of the matrix.
         lower: Diagonals below the main one.
         upper: Diagonals above the main one.
+        method: ``"native"``, a kernel; ``"sparse"``, a sparse matrix of torch's (CSR); ``"index"``, a window of x for
+            every diagonal, in plain operators. The results are the same, to rounding; only ``"native"`` has derivatives
+            of every order and runs inside a scan. Which is fast when is among the benchmarks.
 
     Returns:
         (..., n), in the dtype of x.
 
     Raises:
-        ValueError: Shapes or dtypes that do not fit together.
+        ValueError: Shapes or dtypes that do not fit together, or an unknown method.
 
     Example:
         >>> import torch, feedbackward as fb
@@ -54,8 +61,22 @@ def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
         )
     if x.dtype != weight.dtype:
         raise ValueError(f"band_matmul: x is {x.dtype} and weight {weight.dtype}, expected the same dtype")
+    if method not in METHODS:
+        raise ValueError(f"band_matmul: method is {method!r}, expected one of {', '.join(map(repr, METHODS))}")
+    if method == "sparse":
+        return _by_sparse_matrix(x, weight, lower, upper)
+    if method == "index":
+        return _by_index(x, weight, lower, upper)
     product: Any = torch.ops.feedbackward.band_matmul.default
     return product(x, weight, lower, upper)
+
+
+def outside_band(weight: Tensor, lower: int, upper: int) -> Tensor:
+    """Where a weight (lower + upper + 1, n) has entries that would lie outside of the matrix."""
+    column = torch.arange(weight.shape[-1], device=weight.device) + torch.arange(
+        -lower, upper + 1, device=weight.device
+    ).unsqueeze(1)
+    return (column < 0) | (column >= weight.shape[-1])
 
 
 def transposed(weight: Tensor, lower: int, upper: int) -> Tensor:
@@ -75,8 +96,37 @@ def outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
     return (d_y.reshape(-1, 1, n) * windows).sum(0)
 
 
-def _product(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+def _by_index(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    """A window of lower + upper + 1 neighbors for every row."""
     return (pad(x, (lower, upper)).unfold(-1, x.shape[-1], 1) * weight).sum(-2)
+
+
+def _by_sparse_matrix(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    """A matrix of torch's that knows its entries by row."""
+    n = x.shape[-1]
+    inside = ~outside_band(weight, lower, upper).T
+    row, d = inside.nonzero().unbind(1)
+    entries = torch.stack([row, row + d - lower])
+    matrix = torch.sparse_coo_tensor(entries, weight.T[inside], (n, n), is_coalesced=True, check_invariants=False)
+    return torch.sparse.mm(matrix, x.reshape(-1, n).T).T.reshape(x.shape)
+
+
+def _product(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    """One step of a program of one instruction, every vector a lane."""
+    n = x.shape[-1]
+    if x.dtype not in (torch.float32, torch.float64) or x.numel() == 0:
+        return _by_index(x, weight, lower, upper)
+    scan: Any = torch.ops.feedbackward.scan.default
+    count = x.numel() // n
+    (y, _) = scan(_words(n, lower), [], [weight], [x.reshape(1, count, n)], [], [count], [n], 1, False, 1, False)
+    return y.reshape(x.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _words(n: int, lower: int) -> Tensor:
+    """Sequence 0 times matrix 0 is output 0, in the encoding of core/feedbackward.h."""
+    sequence, output = (3, 0, n, 0), (4, 0, n, 0)
+    return torch.tensor([2, 1, 0, *sequence, *output, operations()["banded"], n, 1, 0, 0, lower, 0, 0])
 
 
 def _fake(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
@@ -92,7 +142,16 @@ def _backward(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:
     (x, weight), (lower, upper) = ctx.saved_tensors, ctx.widths
     need_x, need_weight = ctx.needs_input_grad[:2]
     d_x = band_matmul(d_y, transposed(weight, lower, upper), upper, lower) if need_x else None
-    return d_x, outer(d_y, x, lower, upper) if need_weight else None, None, None
+    d_weight = _outer(d_y, x, lower, upper) if need_weight else None
+    return d_x, d_weight, None, None
+
+
+def _outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
+    if torch.is_grad_enabled() or d_y.dtype not in (torch.float32, torch.float64):
+        return outer(d_y, x, lower, upper)
+    n = x.shape[-1]
+    d_y, x = (t.reshape(-1, n).contiguous() for t in (d_y, x))
+    return torch.ops.feedbackward.band_outer.default(d_y, x, lower, upper)
 
 
 _library.impl("band_matmul", _product, "CPU")

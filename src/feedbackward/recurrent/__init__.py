@@ -1,0 +1,1 @@
+"""Recurrent layers as functions, the structures of their matrices, and truncated back-propagation through time."""

@@ -1,0 +1,49 @@
+"""Diagonal matrices: W = diag(weight)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from .base import Matrix, Structure
+
+
+@dataclass(frozen=True)
+class Diagonal(Structure):
+    """Nothing but the diagonal: weight (gates * n,). Every channel remembers for itself."""
+
+    @override
+    def _shape(self, n: int) -> tuple[int, ...]:
+        return (n,)
+
+    @override
+    def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
+        return x * weight
+
+    @override
+    def to_dense(self, weight: Tensor) -> Tensor:
+        return torch.diag(weight)
+
+    @override
+    def _from_dense(self, dense: Tensor) -> Tensor:
+        return dense.diagonal().clone()
+
+    @override
+    def transpose(self, weight: Tensor) -> Matrix:
+        return self(weight)
+
+    @override
+    def terms(self, n: int) -> int:
+        return 1
+
+    @override
+    def spectral_radius(self, weight: Tensor) -> Tensor:
+        return weight.detach().abs().max()
+
+    @override
+    def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        signs = torch.randint(0, 2, weight.shape, generator=generator)
+        weight.copy_(signs * 2 - 1)
