@@ -79,6 +79,7 @@ FB_EXPORT int fb_backward(const fb_problem* problem, const fb_gradient* gradient
  *     7 view      rows of slot `index` from row `extra` on; only copy and gather write to views
  *     8 forward   in an adjoint: slot `index` of the forward program, which is held, constant, a sequence, a record,
  *                 an output, a state (meaning the state before the step), or a view of one of these
+ *     9 before    slot `index`, a state, as it was before the step, whenever it is read
  * Bit 0, 1, 2 of broadcast: operand a, b, c is one row that serves all rows. fb_operations() names the operations in
  * the order of their codes; core/program/operations.hpp defines them. */
 typedef struct {

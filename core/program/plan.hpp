@@ -37,8 +37,9 @@ struct Plan {
 
     // Scalars that forward leaves in `saved` for a tile.
     int64_t saved() const {
-        const int64_t count = keep_all ? steps * forward.slots.size[kept] : checkpoints() * forward.slots.states;
-        return count + native<S>;
+        const Slots<S>& f = forward.slots;
+        if (keep_all) return f.room(steps) * f.size[kept] + native<S>;
+        return checkpoints() * f.states + native<S>;
     }
     int64_t checkpoints() const { return (steps + interval - 1) / interval; }
 

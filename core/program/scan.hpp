@@ -82,7 +82,7 @@ private:
             const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
             if (!tiles) continue;
             const Slots<S> slots(program_, tiling_.width(shape), {true, true, nullptr}, nullptr);
-            scalars += double(tiles) * double(scan_.steps) * double(slots.size[kept]);
+            scalars += double(tiles) * double(slots.room(scan_.steps)) * double(slots.size[kept]);
         }
         return scalars * sizeof(S) <= little;
     }

@@ -142,12 +142,14 @@ bool lane_agrees(const Made& m, const Sizes& lane, int64_t steps, bool compare, 
                 }
             }
         }
-        const Lane before = slots;
+        for (size_t k = 0; k < m.slots.size(); ++k)
+            if (m.slots[k].kind == before) slots[k] = slots[size_t(m.slots[k].index)];
+        const Lane at_first = slots;
         step(m, slots);
         if (trace) {
             trace->push_back(slots);
             for (size_t k = 0; k < m.slots.size(); ++k)
-                if (m.slots[k].kind == state) trace->back()[k] = before[k];
+                if (m.slots[k].kind == state) trace->back()[k] = at_first[k];
         }
         for (size_t k = 0; compare && k < m.slots.size(); ++k) {
             const Slot& s = m.slots[k];

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,13 +77,13 @@ def differentiated(text: str, wanted: tuple[bool, ...]) -> Written:
 
 
 @functools.lru_cache(maxsize=1024)
-def compiled(text: str, wanted: tuple[bool, ...]) -> Compiled:
+def compiled(text: str, wanted: tuple[bool, ...], lanes: int) -> Compiled:
     """The plans of a program and of its adjoint."""
     written = differentiated(text, wanted)
     step, adj = written.step, written.adjoint
     read = [v.attr for v in adj.program.order if v.op == "forward"]
-    forward = plan(step, read)
-    backward = plan(adj.program, (), forward.place)
+    forward = plan(step, read, lanes=lanes)
+    backward = plan(adj.program, (), forward.place, lanes)
     words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
     return Compiled(step, adj, written, forward, backward, *words)
 
@@ -152,7 +153,7 @@ def wanted(tensors: Sequence[Tensor]) -> list[bool]:
 
 def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted))
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
         made.forward_words,
@@ -174,7 +175,7 @@ def _backward(
 ) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted))
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     outputs = len(made.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
@@ -305,7 +306,7 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
         backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default
         found = backward(list(tensors), saved, kept, [nothing if x is None else x for x in d], *ctx.settings)
         return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
-    adj = compiled(program, tuple(wanted)).adjoint
+    adj = differentiated(program, tuple(wanted)).adjoint
     t = Tensors.of(step, tensors)
     like = tensors[0]
     shapes = [(steps, *lanes, v.rows) for v in step.outputs] + [(*lanes, rows) for rows in step.states]
@@ -318,9 +319,8 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     results = [x for part in run_again(back, inputs, lanes, steps, not reverse) for x in part]
 
     def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
-        if isinstance(a, Value):
-            a = (t.sequences if a.op == "sequence" else outputs[count:])[a.attr]
-        return _outer(m, d_y, a.expand(steps, *lanes, m.columns), native=False)
+        factor = (t.sequences if a.op == "sequence" else outputs[count:])[a.attr] if isinstance(a, Value) else a
+        return _outer(m, d_y, factor.expand(steps, *lanes, m.columns), native=False)
 
     found = _collect(step, adj, t, results, product)
     return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
