@@ -23,6 +23,8 @@ def spoiled(change) -> Assembler:
         (lambda p: p.slot("view", 0, 2), "leaves slot 0"),
         (lambda p: p.slot("view", len(p.slots), 1), "view of a view"),
         (lambda p: p.slot("forward", 0), "this is no adjoint"),
+        (lambda p: p.slot("before", 1), "before slot 1, which is no state"),
+        (lambda p: p.slot("before", 99), "before slot 99, which is no state"),
         (lambda p: p.slot("output", 0), "second slot of one output"),
         (lambda p: p.slots.__setitem__(3, p.slots[4]), "1 of output were given, the program has 0"),
         (lambda p: p.code("copy", 0, 1), r"instruction 3 \(copy\) writes slot 0, which can only be read"),

@@ -28,6 +28,7 @@ _HOME = {
     "rnn": "recurrent.functional",
     "gru": "recurrent.functional",
     "lstm": "recurrent.functional",
+    "tbptt": "recurrent.tbptt",
     "Dense": "recurrent.structures",
     "Banded": "recurrent.structures",
     "BlockDiagonal": "recurrent.structures",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from .recurrent.structures import Dense as Dense
     from .recurrent.structures import Diagonal as Diagonal
     from .recurrent.structures import LowRankPlusDiagonal as LowRankPlusDiagonal
+    from .recurrent.tbptt import tbptt as tbptt
 
 
 def __getattr__(name: str) -> Any:

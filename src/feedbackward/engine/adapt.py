@@ -1,4 +1,4 @@
-"""torch.nn's recurrent cells as cells of a scan."""
+"""torch.nn's recurrent cells, and modules with their call ``h = cell(x, h)``, as cells of a scan."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def as_cell(cell: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     """
     if isinstance(cell, nn.LSTMCell):
         return _lstm(cell)
-    if isinstance(cell, nn.RNNCellBase):
+    if isinstance(cell, nn.RNNCellBase) or getattr(cell, "like_torch_cell", False):
         return _hidden(cell)
     if not callable(cell):
         raise TypeError(f"scan: cell is a {type(cell).__name__}, expected a function (carry, x) -> (carry, y)")
     return cell
 
 
-def _hidden(cell: nn.RNNCellBase) -> Callable[[Any, Any], Any]:
+def _hidden(cell: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def step(h: Any, x: Any) -> Any:
         h = cell(x, h)
         return h, h

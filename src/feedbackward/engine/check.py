@@ -68,13 +68,15 @@ def _both(
 ) -> Results:
     """Values and gradients of the program beside those of the cell, from the same copies of all tensors."""
     init, xs = [_leaf(t, wide, True) for t in carry], [_leaf(t, wide, True) for t in xs]
-    others = [_leaf(t, wide, t.requires_grad) for t in captured]
+    copies = {id(t): _leaf(t, wide, t.requires_grad) for t in captured}  # one of each, however often it was found
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        with StandIns({id(t): leaf for t, leaf in zip(captured, others, strict=True)}):
+        with StandIns(copies):
             true = [y for part in eager(init, xs) for y in part]
-        mine = [y for part in prepared(others, init, xs, steps, False, 0, wide) for y in part]
+        mine = [
+            y for part in prepared([copies[id(t)] for t in captured], init, xs, steps, False, 0, wide) for y in part
+        ]
         results = [("values", *pair) for pair in zip(mine, true, strict=True)]
-        wanted = [t for t in (*init, *xs, *others) if t.requires_grad]
+        wanted = [t for t in (*init, *xs, *copies.values()) if t.requires_grad]
         return results + (_gradients(mine, true, wanted) if wanted else [])
 
 

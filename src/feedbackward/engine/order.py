@@ -68,7 +68,8 @@ def _sections(program: Program, records: Collection[Value], is_adjoint: bool) ->
 def _sums(program: Program, records: Collection[Value]) -> set[Value]:
     """The values after a step of states to which the step only adds, and which nobody else reads."""
     reads: dict[Value, int] = {}
-    for v in (*(a for v in program.order for a in v.args), *program.outputs, *program.after, *records):
+    ends = (*program.outputs, *program.after, *records)
+    for v in (*(a for u in program.order for a in u.args), *ends):
         reads[v] = reads.get(v, 0) + 1
 
     def is_sum(i: int, v: Value) -> bool:

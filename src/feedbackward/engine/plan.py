@@ -346,6 +346,7 @@ def root(v: Value) -> Value:
 
 
 def is_alias(v: Value) -> bool:
+    """Whether a value lies in the slot of its argument."""
     return v.op in ("copy", "stop") or (v.op == "gather" and _is_run(v.attr))
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from .cells import GATES, Layer
-from .lengths import Lengths
 from .structures import Dense, Structure
 
 Weights = Tensor | Sequence[Tensor]
@@ -21,10 +20,10 @@ class Given:
     """The arguments of a recurrent function.
 
     Attributes:
-        x: (T, B, input), sorted by length if there are lengths.
+        x: (T, B, input).
         layers: The weights, one element for every layer and direction.
         states: What the first carry is made of, each (layers * directions, B, n).
-        lengths: Of the lanes, or None.
+        lengths: (B,), or None where all have T.
         batched: Whether x came with a batch.
         batch_first: Whether the batch came first.
     """
@@ -32,20 +31,18 @@ class Given:
     x: Tensor
     layers: list[Layer]
     states: list[Tensor]
-    lengths: Lengths | None
+    lengths: Tensor | None
     batched: bool
     batch_first: bool
 
     def output(self, y: Tensor, lead: int = 0) -> Tensor:
-        """A tensor (*lead, T, B, n) in the user's order of axes and lanes."""
-        y = y if self.lengths is None else self.lengths.unsort(y, lead + 1)
+        """A tensor (*lead, T, B, n) in the user's order of axes."""
         if not self.batched:
             return y.squeeze(lead + 1)
         return y.transpose(lead, lead + 1) if self.batch_first else y
 
     def state(self, h: Tensor) -> Tensor:
-        """A tensor (layers * directions, B, n) in the user's order of lanes."""
-        h = h if self.lengths is None else self.lengths.unsort(h, 1)
+        """A tensor (layers * directions, B, n) as the user gave one."""
         return h if self.batched else h.squeeze(1)
 
 
@@ -73,7 +70,7 @@ def validated(
         num_layers: How many layers there should be; None: as many as weights.
         directions: 1 or 2.
         batch_first: Whether x is (B, T, input).
-        lengths: Of the lanes.
+        lengths: Of the sequences.
         kind: A key of `cells.GATES`; None: the name is one.
 
     Raises:
@@ -99,8 +96,6 @@ def validated(
         for (what, given), width in zip(states.items(), (widths[0], sizes[0]), strict=False)
     ]
     found = None if lengths is None else _lengths(name, lengths, time_first)
-    if found is not None:
-        time_first, first = found.sort(time_first, 1), [found.sort(s, 1) for s in first]
     return Given(time_first, layers, first, found, batched, batch_first)
 
 
@@ -234,7 +229,7 @@ def _state(
     return given if batched else given.unsqueeze(1)
 
 
-def _lengths(name: str, given: Any, x: Tensor) -> Lengths:
+def _lengths(name: str, given: Any, x: Tensor) -> Tensor:
     lengths = torch.as_tensor(given)
     steps, batch = x.shape[:2]
     if tuple(lengths.shape) != (batch,) or lengths.dtype.is_floating_point or lengths.dtype == torch.bool:
@@ -245,4 +240,4 @@ def _lengths(name: str, given: Any, x: Tensor) -> Lengths:
         raise ValueError(
             f"{name}: lengths go from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {steps} = T"
         )
-    return Lengths.of(lengths)
+    return lengths

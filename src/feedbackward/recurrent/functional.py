@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..trees import flatten
 from . import stack
 from .arguments import Given, Weights, validated
 from .cells import Activation, activation_of, gru_cell, lstm_cell, rnn_cell
@@ -95,9 +93,8 @@ def rnn(
         batch_first=batch_first,
         lengths=lengths,
     )
-    options = Options(1 + bidirectional, dropout, 0.0, checkpoint)
-    output, h_n, states = run_rnn(given, options, activation, return_all_states)
-    return (output, h_n) if states is None else (output, h_n, states)
+    options = Options(1 + bidirectional, dropout, 0.0, checkpoint, return_all_states)
+    return run_rnn(given, options, activation)
 
 
 def gru(
@@ -167,9 +164,8 @@ def gru(
         batch_first=batch_first,
         lengths=lengths,
     )
-    options = Options(1 + bidirectional, dropout, 0.0, checkpoint)
-    output, h_n, states = run_gru(given, options, return_all_states)
-    return (output, h_n) if states is None else (output, h_n, states)
+    options = Options(1 + bidirectional, dropout, 0.0, checkpoint, return_all_states)
+    return run_gru(given, options)
 
 
 def lstm(
@@ -250,41 +246,28 @@ def lstm(
         batch_first=batch_first,
         lengths=lengths,
     )
-    options = Options(1 + bidirectional, dropout, 0.0, checkpoint)
-    output, last, states = run_lstm(given, options, return_all_states)
-    return (output, last) if states is None else (output, last, states)
+    options = Options(1 + bidirectional, dropout, 0.0, checkpoint, return_all_states)
+    return run_lstm(given, options)
 
 
-def run_rnn(given: Given, options: Options, activation: Activation, all_states: bool) -> Any:
-    """output, h_n and all states or None of an RNN."""
-    outputs, carries = _run(given, options, lambda layer, mask: rnn_cell(layer, activation, mask))
-    return _results(given, options, outputs, carries, all_states)
+def run_rnn(given: Given, options: Options, activation: Activation) -> tuple[Any, ...]:
+    """output and h_n of an RNN, and all h where they are wanted."""
+    return _results(given, options, lambda layer, mask: rnn_cell(layer, activation, mask))
 
 
-def run_gru(given: Given, options: Options, all_states: bool) -> Any:
-    """output, h_n and all states or None of a GRU."""
-    return _results(given, options, *_run(given, options, gru_cell), all_states)
+def run_gru(given: Given, options: Options) -> tuple[Any, ...]:
+    """output and h_n of a GRU, and all h where they are wanted."""
+    return _results(given, options, gru_cell)
 
 
-def run_lstm(given: Given, options: Options, all_states: bool) -> Any:
-    """output, (h_n, c_n) and all (h, c) or None of an LSTM."""
-    outputs, carries = _run(given, options, lambda layer, mask: lstm_cell(layer, mask, all_states))
-    return _results(given, options, outputs, carries, all_states)
+def run_lstm(given: Given, options: Options) -> tuple[Any, ...]:
+    """output and (h_n, c_n) of an LSTM, and all (h, c) where they are wanted."""
+    return _results(given, options, lambda layer, mask: lstm_cell(layer, mask, options.all_states))
 
 
-def _run(given: Given, options: Options, make_cell: MakeCell) -> tuple[list[Any], list[list[Tensor]]]:
-    return stack.run(make_cell, given.layers, given.x, given.states, given.lengths, options)
-
-
-def _results(
-    given: Given, options: Options, outputs: list[Any], carries: list[list[Tensor]], all_states: bool
-) -> tuple[Tensor, Any, Any]:
-    leaves = [flatten(y)[0] for y in outputs]
-    top = [y[0] for y in leaves[-options.directions :]]
-    output = given.output(torch.cat(top, -1) if len(top) > 1 else top[0])
-    last = tuple(given.state(torch.stack(column)) for column in zip(*carries, strict=True))
-    states = None
-    if all_states:
-        states = tuple(given.output(torch.stack(column), 1) for column in zip(*leaves, strict=True))
-    single = len(last) == 1
-    return output, last[0] if single else last, states[0] if states and single else states
+def _results(given: Given, options: Options, make_cell: MakeCell) -> tuple[Any, ...]:
+    found = stack.run(make_cell, given.layers, given.x, given.states, given.lengths, options)
+    results: list[Any] = [given.output(found.output), [given.state(h) for h in found.last]]
+    if found.states is not None:
+        results.append([given.output(h, 1) for h in found.states])
+    return results[0], *(tuple(part) if len(part) > 1 else part[0] for part in results[1:])

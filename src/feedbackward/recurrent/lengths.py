@@ -1,89 +1,88 @@
 """Sequences of different lengths in one padded tensor, without work on the padding.
 
-Lanes are taken in the order of their lengths, longest first, in groups of neighbors; a group runs as many steps as its
-longest lane has. Within a group, a lane that is over keeps its state, and its y is zero:
+Sequences are taken in the order of their lengths, longest first, in groups of neighbors; a group is a batch of its own,
+as long as its longest sequence. Within a group, a sequence that is over keeps its state, and its y is zero:
 
     carry[t], y[t] = cell(carry[t-1], x[t])   if t < length,   else   carry[t-1], 0
 
-In reverse the same rule leaves a lane at its first state until its last element comes.
+In reverse the same rule leaves a sequence at its first state until its last element comes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from ..engine.scan import scan
 from ..trees import flatten
 from .cells import Cell
 
-_GROUP, _MOST_GROUPS = 16, 8
+_SIZE, _MOST = 16, 8
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """The lengths of lanes that are sorted by length.
+class Group:
+    """Sequences of similar lengths.
 
     Attributes:
-        sorted: On the CPU, longest first.
-        order: Which lane of the user's each one is; None: they came sorted.
+        members: Which of the batch they are, longest first.
+        lengths: How long each is.
     """
 
-    sorted: Tensor
-    order: Tensor | None
+    members: Tensor
+    lengths: Tensor
 
-    @classmethod
-    def of(cls, lengths: Tensor) -> Lengths:
-        """From lengths in any order, (lanes,)."""
-        lengths = lengths.detach().cpu().long()
-        if bool((lengths[:-1] >= lengths[1:]).all()):
-            return cls(lengths, None)
-        order = torch.argsort(lengths, descending=True, stable=True)
-        return cls(lengths[order], order)
+    @property
+    def steps(self) -> int:
+        """The length of the longest."""
+        return int(self.lengths[0])
 
-    def sort(self, x: Tensor, dim: int) -> Tensor:
-        """A tensor of the user's in the order of lengths."""
-        return x if self.order is None else x.index_select(dim, self.order)
+    @property
+    def valid(self) -> Tensor | None:
+        """(steps, sequences, 1): which elements there are; None where all are."""
+        if int(self.lengths[-1]) == self.steps:
+            return None
+        return (torch.arange(self.steps).unsqueeze(1) < self.lengths).unsqueeze(-1)
 
-    def unsort(self, x: Tensor, dim: int) -> Tensor:
-        """The other way round."""
-        return x if self.order is None else x.index_select(dim, self.order.argsort())
-
-    def groups(self) -> list[tuple[int, int]]:
-        """Where groups of lanes begin and end."""
-        lanes = len(self.sorted)
-        size = max(_GROUP, -(-lanes // _MOST_GROUPS // _GROUP) * _GROUP)
-        return [(a, min(a + size, lanes)) for a in range(0, lanes, size)]
+    def places(self, batch: int) -> Tensor:
+        """Where elements (steps * sequences,) lie among (T * batch,)."""
+        return (torch.arange(self.steps).unsqueeze(1) * batch + self.members).flatten()
 
 
-def scan_lengths(
-    cell: Cell, init: Any, x: Tensor, lengths: Lengths, *, reverse: bool, checkpoint: str | int | None
-) -> tuple[Any, Any]:
-    """`feedbackward.scan` over x (T, lanes, ...), whose lane l is over after ``lengths.sorted[l]`` steps."""
-    steps, leaves, tree = x.shape[0], *flatten(init)
-    carries, outputs, y_tree = [], [], None
-    for a, b in lengths.groups():
-        longest, shortest = int(lengths.sorted[a]), int(lengths.sorted[b - 1])
-        part, here = x[:longest, a:b], tree.unflatten([leaf[a:b] for leaf in leaves])
-        if longest == shortest:
-            last, y = scan(cell, here, part, reverse=reverse, checkpoint=checkpoint)
-        else:
-            valid = torch.arange(longest)[:, None] < lengths.sorted[a:b]
-            last, y = scan(_held(cell), here, (part, valid.unsqueeze(-1)), reverse=reverse, checkpoint=checkpoint)
-        carries.append(flatten(last)[0])
-        ys, y_tree = flatten(y)
-        outputs.append([pad(leaf, (0, 0, 0, 0, 0, steps - longest)) for leaf in ys])
-    assert y_tree is not None
-    last = tree.unflatten([torch.cat(column) for column in zip(*carries, strict=True)])
-    return last, y_tree.unflatten([torch.cat(column, 1) for column in zip(*outputs, strict=True)])
+def groups_of(lengths: Tensor) -> list[Group]:
+    """The groups of a batch, from the lengths (batch,) of its sequences."""
+    lengths = lengths.detach().cpu().long()
+    order = torch.argsort(lengths, descending=True, stable=True)
+    size = max(_SIZE, -(-len(lengths) // (_MOST * _SIZE)) * _SIZE)
+    return [Group(part, lengths[part]) for part in order.split(size)]
 
 
-def _held(cell: Cell) -> Cell:
-    """A cell whose x has a second part, which says whether the lane is still going on."""
+def take(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
+    """Every group's part (steps, sequences, ...) of x (T, batch, ...)."""
+    places = torch.cat([g.places(x.shape[1]) for g in groups])
+    rows = x.flatten(0, 1).index_select(0, places).split([g.steps * len(g.members) for g in groups])
+    return [part.unflatten(0, (g.steps, len(g.members))) for part, g in zip(rows, groups, strict=True)]
+
+
+def put(parts: Sequence[Tensor], groups: Sequence[Group], steps: int, batch: int) -> Tensor:
+    """Every group's part in its place in (steps, batch, ...), with zeros elsewhere."""
+    places = torch.cat([g.places(batch) for g in groups])
+    rows = torch.cat([part.flatten(0, 1) for part in parts])
+    whole = rows.new_zeros(steps * batch, *rows.shape[1:])
+    return whole.index_copy_(0, places, rows).unflatten(0, (steps, batch))
+
+
+def put_states(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
+    """Every group's states (layers, sequences, n) in their places in (layers, batch, n)."""
+    order = torch.cat([g.members for g in groups])
+    return torch.cat(list(parts), 1).index_select(1, order.argsort())
+
+
+def held(cell: Cell) -> Cell:
+    """A cell whose x has a second part, which says whether the sequence is still going on."""
 
     def step(carry: Any, x: tuple[Tensor, Tensor]) -> tuple[Any, Any]:
         now, valid = x
