@@ -197,7 +197,7 @@ def test_orthogonal(structure: Structure, n: int, dtype: torch.dtype) -> None:
 
 def test_an_orthogonal_band_mixes() -> None:
     """It is no block-diagonal matrix: no cut leaves its parts without an entry between them."""
-    for lower, upper in ((2, 2), (4, 3), (6, 6)):
+    for lower, upper in ((2, 2), (4, 3), (6, 6), (5, 9)):
         weight = torch.zeros(lower + upper + 1, 40, dtype=torch.float64)
         fb.Banded(lower, upper).orthogonal_(weight)
         dense = fb.Banded(lower, upper).to_dense(weight)
