@@ -19,8 +19,9 @@
     void scan(const fb_scan&, const fb_pass&, const fb_pass* adjoint, const fb_threads&); \
     int64_t scan_saved(const fb_scan&, const fb_pass&);                                   \
     void band_outer(const fb_band&, const fb_threads&);                                   \
+    void multiply(const fb_product&, const fb_threads&);                                  \
     }
-#define FB_FUNCTIONS(isa) isa::run, isa::scan, isa::scan_saved, isa::band_outer
+#define FB_FUNCTIONS(isa) isa::run, isa::scan, isa::scan_saved, isa::band_outer, isa::multiply
 FB_DECLARE(fb_baseline)
 #if defined(FB_X86)
 FB_DECLARE(fb_avx2)
@@ -36,6 +37,7 @@ struct Isa {
     void (*scan)(const fb_scan&, const fb_pass&, const fb_pass*, const fb_threads&);
     int64_t (*scan_saved)(const fb_scan&, const fb_pass&);
     void (*band_outer)(const fb_band&, const fb_threads&);
+    void (*multiply)(const fb_product&, const fb_threads&);
 };
 
 Isa choose() {
@@ -114,6 +116,10 @@ int64_t fb_slot_rows(const fb_program* program, int64_t kind, int64_t index) {
 
 int fb_band_outer(const fb_band* band, const fb_threads* threads) {
     return guarded([&] { chosen().band_outer(*band, *threads); });
+}
+
+int fb_multiply(const fb_product* product, const fb_threads* threads) {
+    return guarded([&] { chosen().multiply(*product, *threads); });
 }
 
 const char* fb_operations(void) {

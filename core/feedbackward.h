@@ -79,6 +79,7 @@ FB_EXPORT int fb_backward(const fb_problem* problem, const fb_gradient* gradient
  *     7 view      rows of slot `index` from row `extra` on; only copy and gather write to views
  *     8 forward   in an adjoint: slot `index` of the forward program, which is held, constant, a sequence, a record,
  *                 an output, a state (meaning the state before the step), or a view of one of these
+ *     9 before    slot `index`, a state, as it was before the step, whenever it is read
  * Bit 0, 1, 2 of broadcast: operand a, b, c is one row that serves all rows. fb_operations() names the operations in
  * the order of their codes; core/program/operations.hpp defines them. */
 typedef struct {
@@ -103,9 +104,13 @@ typedef struct {
     fb_values after;     /* (lanes, rows), data NULL: not wanted; as many as before */
 } fb_pass;
 
+/* In the forward pass that fb_scan_backward is given, outputs and after are read: outputs as they were written, and
+ * after (steps, lanes, rows) as the state after every step; data NULL: not known. If they hold all that the adjoint reads
+ * of the step's results, no step is computed again. */
+
 /* checkpoint: how often forward keeps the state for backward. -1: it keeps all records, outputs and states of every
  * step, and backward does not replay; k > 0: every k steps; 0: the core chooses: -1 if that is 2 to 4 MiB at most
- * in all, otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
+ * in all, or up to 1 GiB where large matrices make replaying slow; otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
  * keeps nothing, backward first runs forward. */
 typedef struct {
     fb_dtype dtype;
@@ -134,6 +139,17 @@ typedef struct {
     void* w;
 } fb_band;
 FB_EXPORT int fb_band_outer(const fb_band* band, const fb_threads* threads);
+
+/* c(i, j) = bias(j) + sum over k of a(i, k) b(k, j). Strides of a: of a row, of k; of b: of k, of a column. bias (columns)
+ * may be NULL; c (rows, columns) is contiguous. */
+typedef struct {
+    fb_dtype dtype;
+    int64_t rows, columns, depth;
+    const void *a, *b, *bias;
+    int64_t a_strides[2], b_strides[2];
+    void* c;
+} fb_product;
+FB_EXPORT int fb_multiply(const fb_product* product, const fb_threads* threads);
 
 /* The instruction set in use: "avx512", "avx2" or "baseline"; NULL when FEEDBACKWARD_ISA names one that is unknown or
  * that this processor lacks. */

@@ -11,7 +11,7 @@ from feedbackward.ops import library
 
 torch.ops.load_library(str(library.path()))  # as the first use of any public function does
 
-KINDS = ("temp", "constant", "held", "sequence", "output", "state", "record", "view", "forward")
+KINDS = ("temp", "constant", "held", "sequence", "output", "state", "record", "view", "forward", "before")
 
 
 class Assembler:

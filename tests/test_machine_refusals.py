@@ -23,6 +23,8 @@ def spoiled(change) -> Assembler:
         (lambda p: p.slot("view", 0, 2), "leaves slot 0"),
         (lambda p: p.slot("view", len(p.slots), 1), "view of a view"),
         (lambda p: p.slot("forward", 0), "this is no adjoint"),
+        (lambda p: p.slot("before", 1), "before slot 1, which is no state"),
+        (lambda p: p.slot("before", 99), "before slot 99, which is no state"),
         (lambda p: p.slot("output", 0), "second slot of one output"),
         (lambda p: p.slots.__setitem__(3, p.slots[4]), "1 of output were given, the program has 0"),
         (lambda p: p.code("copy", 0, 1), r"instruction 3 \(copy\) writes slot 0, which can only be read"),
@@ -68,4 +70,8 @@ def test_arguments_that_do_not_fit_are_refused():
     saved = torch.zeros(3, dtype=torch.uint8)
     arguments = (words, q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 4, False, 0)
     with pytest.raises(RuntimeError, match="saved is not what scan returned"):
-        torch.ops.feedbackward.scan_backward(*arguments)
+        torch.ops.feedbackward.scan_backward(*arguments, [], [])
+    with pytest.raises(RuntimeError, match="trails name an output"):
+        torch.ops.feedbackward.scan_backward(*arguments, [x], [1])
+    with pytest.raises(RuntimeError, match="has 1 rows, but after"):
+        torch.ops.feedbackward.scan_backward(*arguments, [x.expand(4, 5, 2)], [0])

@@ -81,10 +81,15 @@ private:
                 const Program& other = forward_->program_;
                 if (s.index < 0 || s.index >= other.slots) slot_fails(i, "names a forward slot that there is not");
                 const Kind kind = other.slot[other.root(s.index)].kind;
-                if (kind == Kind::temp || other.slot[s.index].rows != s.rows)
+                if (kind == Kind::temp || kind == Kind::before || other.slot[s.index].rows != s.rows)
                     slot_fails(i, "names forward slot " + number(s.index) + ", which is not kept or has other rows");
                 return;
             }
+            case Kind::before:
+                if (s.index < 0 || s.index >= program_.slots || program_.slot[s.index].kind != Kind::state ||
+                    program_.slot[s.index].rows != s.rows)
+                    slot_fails(i, "is what was before slot " + number(s.index) + ", which is no state of its rows");
+                return;
             default:
                 slot_fails(i, "is of unknown kind " + number(int64_t(s.kind)));
         }

@@ -1,7 +1,8 @@
-// The interpreter: a program's instructions, bound to the places of its slots, run step after step.
+// The interpreter: a program's instructions, bound to the places of its slots: early ones for all steps of a chunk, the
+// core step after step, late ones for all steps again.
 #pragma once
 #include "pack.hpp"
-#include "pointwise.hpp"
+#include "summation.hpp"
 
 namespace FB_NAMESPACE {
 
@@ -42,9 +43,13 @@ public:
         const Program& p = slots.program;
         step_ = Zeros<Step<S>>(p.slots + p.codes);
         places_ = Zeros<Places>(p.slots + p.codes);
+        for (int64_t i = 0; i < slots.sections.early; ++i) bind(i, packs.of(i));
+        core_ = steps_;
         for (int64_t i = 0; i < p.slots; ++i)
-            if (slots.state_kept[i]) keep_state(i);
-        for (int64_t i = 0; i < p.codes; ++i) bind(p.code[i], packs.of(i));
+            if (slots.copied[i]) copy_state(i);
+        for (int64_t i = slots.sections.early; i < slots.sections.late; ++i) bind(i, packs.of(i));
+        late_ = steps_;
+        for (int64_t i = slots.sections.late; i < p.codes; ++i) bind(i, packs.of(i));
     }
 
     // The constants of a tile; what is held is loaded by whoever has it.
@@ -59,37 +64,46 @@ public:
         }
     }
 
+    // Sums over time begin at zero, and are added to their states when all steps are done.
+    void begin_sums(S* fixed_region) const {
+        for (int64_t i = late_; i < steps_; ++i)
+            for (int64_t k = 0; k < places_[i].parts * places_[i].all; ++k) fixed_region[places_[i].scratch + k] = S(0);
+    }
+    void end_sums(S* fixed_region) const {
+        for (int64_t i = late_; i < steps_; ++i)
+            if (const Places& p = places_[i]; p.parts)
+                add_parts(fixed_region + p.scratch, p.parts, p.all, fixed_region + p.dst.offset);
+    }
+
     // Held rows that fill less than a vector are repeated.
     void fill(int64_t i, S* row) const {
         if (slots.program.slot[i].rows == 1)
             for (int64_t l = slots.L; l < native<S>; ++l) row[l] = row[l - slots.L];
     }
 
-    // The steps of one thread, whose addresses move on as time does.
+    // The instructions of one thread, whose addresses move on as time does.
     class Runner {
     public:
         explicit Runner(const Machine& m) : machine_(m), step_(m.steps_), moving_(m.steps_ * addresses) {
             for (int64_t i = 0; i < m.steps_; ++i) step_[i] = m.step_[i];
         }
 
-        // `base` moves on by `stride` with every step.
-        void run(S* const* base, const int64_t* stride, int64_t steps) {
+        // Steps [0, steps) of every region, in the program's direction; the first is step `first` of all.
+        void run(const Region<S>* region, int64_t first, int64_t steps) {
+            const Machine& m = machine_;
+            for (int64_t i = 0; i < m.core_; ++i) at_once(i, region, first, steps);
+            const int direction = m.slots.direction;
+            const int64_t start = direction > 0 ? 0 : steps - 1;
+            move_states(region, start, true);
             int64_t moving = 0;
-            const auto settle = [&](auto*& address, const Place& place) {
-                address = base[place.base] + place.offset;
-                if (stride[place.base]) moving_[moving++] = {const_cast<S**>(&address), stride[place.base]};
-            };
-            for (int64_t i = 0; i < machine_.steps_; ++i) {
-                const Places& p = machine_.places_[i];
-                settle(step_[i].dst, p.dst);
-                for (int k = 0; k < p.operands; ++k) settle(step_[i].operand[k], p.operand[k]);
-                step_[i].scratch = base[fixed] + p.scratch;
-            }
-            const Step<S>* const end = step_.get() + machine_.steps_;
+            for (int64_t i = m.core_; i < m.late_; ++i) moving = settle(i, region, start, direction, moving);
+            const Step<S>*const core = step_.get() + m.core_, *const end = step_.get() + m.late_;
             for (int64_t t = 0; t < steps; ++t) {
-                for (const Step<S>* s = step_.get(); s != end; ++s) s->run(*s);
+                for (const Step<S>* s = core; s != end; ++s) s->run(*s);
                 for (int64_t i = 0; i < moving; ++i) *moving_[i].address += moving_[i].stride;
             }
+            move_states(region, direction > 0 ? steps - 1 : 0, false);
+            for (int64_t i = m.late_; i < m.steps_; ++i) at_once(i, region, first, steps);
         }
 
     private:
@@ -98,6 +112,51 @@ public:
             S** address;
             int64_t stride;
         };
+
+        // Puts the addresses of an instruction to step t, and those that will move behind the first `moving` that do.
+        int64_t settle(int64_t i, const Region<S>* region, int64_t t, int direction, int64_t moving) {
+            const Places& p = machine_.places_[i];
+            const auto place = [&](auto*& address, const Place& at) {
+                address = region[at.base].at(at, t);
+                if (at.stride) moving_[moving++] = {const_cast<S**>(&address), direction * at.stride};
+            };
+            place(step_[i].dst, p.dst);
+            for (int k = 0; k < p.operands; ++k) place(step_[i].operand[k], p.operand[k]);
+            step_[i].scratch = region[fixed].data + p.scratch;
+            return moving;
+        }
+
+        // An early or late instruction.
+        void at_once(int64_t i, const Region<S>* region, int64_t first, int64_t steps) {
+            Step<S>& s = step_[i];
+            if (const int64_t stride = machine_.places_[i].all) {
+                settle(i, region, 0, 1, 0);
+                s.count = steps * stride;
+                s.first = first;
+                s.steps = steps;
+                return s.run(s);
+            }
+            const int direction = machine_.slots.direction;
+            const int64_t moving = settle(i, region, direction > 0 ? 0 : steps - 1, direction, 0);
+            for (int64_t t = 0; t < steps; ++t) {
+                s.run(s);
+                for (int64_t k = 0; k < moving; ++k) *moving_[k].address += moving_[k].stride;
+            }
+        }
+
+        // States come from home to where trails begin, and go there from where they end.
+        void move_states(const Region<S>* region, int64_t t, bool begin) const {
+            const Slots<S>& slots = machine_.slots;
+            for (int64_t i = 0; i < slots.program.slots; ++i) {
+                if (!slots.sections.trail[i]) continue;
+                S* const home = region[fixed].at(slots.home[i], 0);
+                const Place& place = begin ? slots.before[i] : slots.place[i];
+                S* const trail = region[place.base].at(place, t);
+                const size_t bytes = size_t(slots.program.slot[i].rows * slots.L) * sizeof(S);
+                if (bytes) begin ? std::memcpy(trail, home, bytes) : std::memcpy(home, trail, bytes);
+            }
+        }
+
         const Machine& machine_;
         Zeros<Step<S>> step_;
         Zeros<Moving> moving_;
@@ -107,18 +166,21 @@ private:
     struct Places {
         Place dst, operand[3];
         int64_t operands, scratch;
+        int64_t all;    // scalars of a step, where one call does all steps of a chunk
+        int64_t parts;  // of a sum over time
     };
 
-    void keep_state(int64_t i) {
-        places_[steps_] = {slots.before[i], {slots.place[i]}, 1, 0};
+    void copy_state(int64_t i) {
+        places_[steps_] = {slots.before[i], {slots.home[i]}, 1, 0, 0, 0};
         Step<S>& s = step_[steps_++];
         s.L = slots.L;
         s.count = slots.program.slot[i].rows * slots.L;
         s.run = function_of<S>(Op::copy, s.count, false, slots.scalar());
     }
 
-    void bind(const Code& c, const Packed<S>& packed) {
+    void bind(int64_t code, const Packed<S>& packed) {
         const Program& p = slots.program;
+        const Code& c = p.code[code];
         if (c.rows == 0) return;
         Places& places = places_[steps_];
         Step<S>& s = step_[steps_++];
@@ -128,7 +190,7 @@ private:
         places.dst = slots.place[c.dst];
         places.operands = arity(c.op);
         for (int k = 0; k < arity(c.op); ++k) {
-            places.operand[k] = slots.place[c.operand[k]];
+            places.operand[k] = slots.read_at(code, c.operand[k]);
             const Kind kind = kind_of(c.operand[k]);
             if (kind == Kind::constant || kind == Kind::held) s.filled |= 1 << k;
         }
@@ -136,6 +198,7 @@ private:
         s.run = function_of<S>(c.op, s.count, s.broadcast, slots.scalar());
         if (!is_coupled(c.op)) {
             if (p.slot[c.dst].kind == Kind::view) s.run = copy_exactly<S>;
+            if (!slots.sections.is_core(code)) widen(code, places, s);
             return;
         }
         s.source = p.slot[c.operand[0]].rows;
@@ -147,6 +210,38 @@ private:
         if (c.op == Op::banded) slots.reserve(banded_scratch<S>(s.rows, s.diagonals, s.L));
     }
 
+    // All steps at once, where that is one loop: over operands that move on as the result does, or are one fixed row.
+    void widen(int64_t code, Places& places, Step<S>& s) {
+        const Program& p = slots.program;
+        const Code& c = p.code[code];
+        const bool sum = slots.sections.is_sum(code);
+        const int64_t stride = slots.padded(c.rows);
+        if (p.slot[c.dst].kind == Kind::view || (!sum && places.dst.stride != stride)) return;
+        const int state = sum ? slots.sections.summand(code) : -1;
+        int fixed_row = 0;
+        for (int k = 0; k < places.operands; ++k) {
+            if (k == state) continue;
+            const bool one = s.broadcast >> k & 1;
+            if (places.operand[k].stride ? one || places.operand[k].stride != stride : !one && c.rows > 1) return;
+            if (!places.operand[k].stride) fixed_row |= 1 << k;
+        }
+        places.all = stride;
+        s.broadcast = fixed_row;
+        if (!sum) {
+            s.run = function_of<S>(c.op, any_count, s.broadcast, false);
+            return;
+        }
+        // The state is read where it is written.
+        if (state == 0) places.operand[0] = places.operand[1];
+        if (state == 0) s.filled >>= 1, s.broadcast >>= 1;
+        places.operands = arity(c.op) - 1;
+        for (int k = 0; k < places.operands; ++k) s.stride[k] = places.operand[k].stride;
+        s.run = sum_of<S>(c.op, slots.scalar());
+        places.parts = slots.scalar() ? sum_scalars_parts<S> : sum_rows_parts;
+        places.scratch = slots.size[fixed];
+        slots.reserve(places.parts * stride);
+    }
+
     // Constant and held slots as they are, not views of them, fill a vector; also when an adjoint names them.
     Kind kind_of(int64_t i) const {
         const Slot& s = slots.program.slot[i];
@@ -156,7 +251,7 @@ private:
 
     Zeros<Step<S>> step_;
     Zeros<Places> places_;
-    int64_t steps_ = 0;
+    int64_t core_ = 0, late_ = 0, steps_ = 0;  // where the core begins and ends; how many there are in all
 };
 
 }  // namespace FB_NAMESPACE

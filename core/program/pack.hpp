@@ -1,5 +1,6 @@
 // The matrices of a program's coupled instructions, packed once per call for all tiles.
 #pragma once
+#include "../parallel.hpp"
 #include "coupled/banded.hpp"
 #include "coupled/block.hpp"
 #include "coupled/dense.hpp"
@@ -18,7 +19,7 @@ template <class S>
 class Packs {
 public:
     Packs() = default;
-    explicit Packs(const fb_pass& pass) : program_(pass.program), offset_(program_.codes + 1) {
+    Packs(const fb_pass& pass, const fb_threads& threads) : program_(pass.program), offset_(program_.codes + 1) {
         diagonals_ = Zeros<int64_t>(program_.codes);
         for (int64_t i = 0; i < program_.codes; ++i) {
             const Code& c = program_.code[i];
@@ -29,16 +30,14 @@ public:
             if (c.op == Op::block) size = block_scalars<S>(c.rows, source / c.operand[2], c.operand[2]);
             offset_[i + 1] = offset_[i] + size;
         }
-        arena_.lay([&](Arena& arena) { arena.take(data_, offset_[program_.codes]); });
-        for (int64_t i = 0; i < program_.codes; ++i) {
-            const Code& c = program_.code[i];
-            if (offset_[i + 1] == offset_[i]) continue;
-            const fb_value& m = pass.matrices.data[c.extra];
-            S* to = data_ + offset_[i];
-            if (c.op == Op::dense) pack_dense(m, to);
-            if (c.op == Op::banded) pack_banded(m, c.operand[2], to);
-            if (c.op == Op::block) pack_block(m, c.operand[2], to);
-        }
+        const int64_t scalars = offset_[program_.codes];
+        arena_.lay([&](Arena& arena) { arena.take(data_, scalars); });
+        fb_prepare(data_, scalars * int64_t(sizeof(S)));
+        constexpr int64_t shares = 16, worth_sharing = 1 << 16;
+        const int64_t tasks = scalars < worth_sharing ? 1 : shares;
+        parallel(threads, tasks, [&](int64_t task) {
+            for (int64_t i = 0; i < program_.codes; ++i) pack(pass, i, task, tasks);
+        });
     }
 
     Packed<S> of(int64_t code) const {
@@ -47,6 +46,17 @@ public:
     }
 
 private:
+    // A task's share of the matrix of a code: dense ones, which may be large, are shared, others are the first task's.
+    void pack(const fb_pass& pass, int64_t code, int64_t task, int64_t tasks) const {
+        const Code& c = program_.code[code];
+        if (offset_[code + 1] == offset_[code] || (task && c.op != Op::dense)) return;
+        const fb_value& m = pass.matrices.data[c.extra];
+        S* to = data_ + offset_[code];
+        if (c.op == Op::dense) pack_dense(m, task, tasks, to);
+        if (c.op == Op::banded) pack_banded(m, c.operand[2], to);
+        if (c.op == Op::block) pack_block(m, c.operand[2], to);
+    }
+
     Program program_;
     Zeros<int64_t> offset_, diagonals_;
     Arena arena_;

@@ -151,10 +151,13 @@ void pointwise_scalar(const Step<S>& s) {
     *s.dst = F::template of<S, 1, S>(a, b, c);
 }
 
+inline constexpr int64_t any_count = -1;  // what it is is known when it runs
+
 template <class S, class F>
 auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&) {
     constexpr int W = native<S>;
     if (broadcast) return pointwise_broadcast<S, F>;
+    if (count == any_count) return pointwise<S, F, 0>;
     if (count <= W) return pointwise<S, F, 1>;
     if (count == 4 * W) return pointwise<S, F, 4>;
     return pointwise<S, F, 0>;

@@ -14,7 +14,7 @@ enum class Op : int64_t {
         count
 };
 
-enum class Kind : int64_t { temp, constant, held, sequence, output, state, record, view, forward, count };
+enum class Kind : int64_t { temp, constant, held, sequence, output, state, record, view, forward, before, count };
 
 struct Slot {
     Kind kind;

@@ -1,4 +1,5 @@
 // The program machine, compiled once per instruction set; FB_NAMESPACE names the set.
+#include "../product.hpp"
 #include "band.hpp"
 #include "scan.hpp"
 
@@ -17,6 +18,11 @@ void scan(const fb_scan& scan, const fb_pass& forward, const fb_pass* adjoint, c
 void band_outer(const fb_band& band, const fb_threads& threads) {
     if (band.dtype == FB_FLOAT32) return BandOuter<float>(band).run(threads);
     BandOuter<double>(band).run(threads);
+}
+
+void multiply(const fb_product& product, const fb_threads& threads) {
+    if (product.dtype == FB_FLOAT32) return Product<float>(product).run(threads);
+    Product<double>(product).run(threads);
 }
 
 }  // namespace FB_NAMESPACE

@@ -17,7 +17,7 @@ public:
           space_(scan.dims, scan.sizes),
           tiling_(space_.count, program_, sizeof(S)) {
         if (adjoint) adjoint_program_ = Program(adjoint->program);
-        if (scan_.checkpoint == 0 && fits_whole()) scan_.checkpoint = -1;
+        if (scan_.checkpoint == 0 && keeps_all()) scan_.checkpoint = -1;
     }
 
     int64_t saved_bytes() {
@@ -33,11 +33,13 @@ public:
         constexpr int64_t most_tasks = 256;
         const int64_t tiles = tiling_.tiles(), tasks = least(tiles, most_tasks);
         if (!tiles) return;
-        const Packs<S> packs(forward_), adjoint_packs = adjoint_ ? Packs<S>(*adjoint_) : Packs<S>();
+        const bool replays = !adjoint_ || scan_.checkpoint != -1 || !scan_.saved;
+        const Packs<S> packs = replays ? Packs<S>(forward_, threads) : Packs<S>();
+        const Packs<S> adjoint_packs = adjoint_ ? Packs<S>(*adjoint_, threads) : Packs<S>();
         for (int shape = 0; shape < 2; ++shape)
             if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
                 plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
-                                       tiling_.width(shape));
+                                       adjoint_ && written(), tiling_.width(shape));
         parallel(threads, tasks, [&](int64_t i) { work(tiles * i / tasks, tiles * (i + 1) / tasks); });
     }
 
@@ -51,6 +53,18 @@ private:
         }
     }
 
+    // Whether the caller has all that the adjoint reads of the forward program's results.
+    bool written() const {
+        for (int64_t i = 0; i < adjoint_program_.slots; ++i) {
+            if (adjoint_program_.slot[i].kind != Kind::forward) continue;
+            const Slot& read = program_.slot[program_.root(adjoint_program_.slot[i].index)];
+            if (read.kind == Kind::record) return false;
+            if (read.kind == Kind::output && !forward_.outputs.data[read.index].data) return false;
+            if (read.kind == Kind::state && !forward_.after.data[read.index].data) return false;
+        }
+        return true;
+    }
+
     // Where a tile's part of `saved` begins.
     S* saved(int64_t tile) const {
         if (!scan_.saved) return nullptr;
@@ -61,18 +75,26 @@ private:
         return from;
     }
 
-    // Whether so little would be kept of all steps that replaying them is slower: it must stay in cache from forward to
-    // backward, the more so as wide tiles replay faster.
-    bool fits_whole() const {
+    // Whether backward should find all that forward computed instead of replaying it: where that is so little that it
+    // stays in cache from forward to backward, the more so as wide tiles replay faster; and where large matrices make
+    // replaying it slower than memory is, as long as there is not too much of it.
+    bool keeps_all() const {
+        constexpr double dear = 128, bound = 1 << 30;  // multiplications for a scalar that is kept; bytes
         const double little = tiling_.wide_tiles ? 2 << 20 : 4 << 20;
-        double scalars = 0;
+        double scalars = 0, products = 0;
         for (int shape = 0; shape < 2; ++shape) {
             const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
             if (!tiles) continue;
             const Slots<S> slots(program_, tiling_.width(shape), {true, true, nullptr}, nullptr);
-            scalars += double(tiles) * double(scan_.steps) * double(slots.size[kept]);
+            scalars += double(tiles) * double(slots.room(scan_.steps)) * double(slots.size[kept]);
         }
-        return scalars * sizeof(S) <= little;
+        for (int64_t i = 0; i < program_.codes; ++i) {
+            const Code& c = program_.code[i];
+            if (c.op == Op::dense) products += double(c.rows) * double(program_.slot[c.operand[0]].rows);
+        }
+        products *= double(space_.count) * double(scan_.steps);
+        const double bytes = scalars * sizeof(S);
+        return bytes <= little || (products >= dear * scalars && bytes <= bound);
     }
 
     int64_t saved_scalars(int L) const {
@@ -80,7 +102,7 @@ private:
         char something;
         scan.saved = &something;
         const Packs<S> none;
-        return Plan<S>(scan, program_, nullptr, none, none, L).saved();
+        return Plan<S>(scan, program_, nullptr, none, none, false, L).saved();
     }
 
     fb_scan scan_;  // the caller's, but for a checkpoint that the core chooses

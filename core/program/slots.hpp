@@ -1,9 +1,10 @@
 // Where the slots of a program live while it runs on a tile of L lanes.
 //
-// Element (r, l) of a slot is scalar r * L + l at its place. A place is an offset from one of a few bases: what belongs
-// to the whole tile is `fixed`; what belongs to a step lies in a frame per step, whose base moves on with every step,
-// in the order of execution. Frames are `staged` (sequences and outputs) or `kept` (what the adjoint finds again:
-// records, outputs, and states as they were before the step).
+// Element (r, l) of a slot is scalar r * L + l at its place. What belongs to the whole tile is `fixed`; what belongs to
+// a step is `staged` (sequences, outputs, scratch that leaves the core) or `kept` (what the adjoint finds again:
+// records, outputs, and states as they were before the step), in a region with room for many steps, which lie in the
+// order of time. Where there are sections, a slot has its steps side by side, so that they can be run through at once;
+// otherwise a step has its slots side by side, which caches like better the wider a tile is.
 //
 // Unless all are scalars, every slot is padded to whole vectors, so that loops over it need no remainder: they may
 // write what lies behind the last row. A loop that reads a view may also read what lies behind its slot; each region
@@ -11,14 +12,24 @@
 #pragma once
 #include "../lanes.hpp"
 #include "../memory.hpp"
-#include "program.hpp"
+#include "sections.hpp"
 
 namespace FB_NAMESPACE {
 
 enum Base { fixed, staged, kept, forward_staged, forward_kept, bases };
 
+// In a region for `apart` steps, at step t: scalar offset * apart + within + t * stride.
 struct Place {
-    int64_t base, offset;
+    int64_t base, offset, within, stride;
+};
+
+template <class S>
+struct Region {
+    S* data;
+    int64_t apart;  // 1 where steps, not slots, have their scalars side by side
+    int64_t first;  // the step that is meant by 0
+
+    S* at(const Place& p, int64_t t) const { return data + p.offset * apart + p.within + (first + t) * p.stride; }
 };
 
 // What becomes of a program's values.
@@ -32,11 +43,15 @@ template <class S>
 struct Slots {
     Program program, forward;  // forward: of an adjoint
     int L = 1;
-    int64_t unit = 1;          // sizes are multiples of this
-    Zeros<Place> place;        // (slots)
-    Zeros<Place> before;       // (slots): of a kept state
-    Zeros<bool> state_kept;    // (slots)
-    int64_t size[bases] = {};  // scalars: of the fixed region, or of one frame
+    int64_t unit = 1;  // sizes are multiples of this
+    int direction = 1;
+    bool planar = false;  // whether there are sections
+    Sections sections;
+    Zeros<Place> place;        // (slots): of a state, after the step
+    Zeros<Place> before;       // (slots): of a state that leaves a trail, or is copied before the step
+    Zeros<Place> home;         // (slots): of a state between chunks
+    Zeros<bool> copied;        // (slots): states that are copied before the step
+    int64_t size[bases] = {};  // scalars: of the fixed region, or of one step
     int64_t states = 0;        // scalars of all states, which lie side by side at `first`
     int64_t first = 0;         // where the fixed region begins
 
@@ -47,52 +62,44 @@ struct Slots {
         : program(p),
           L(L),
           unit(L == 1 && is_scalar(p) ? 1 : native<S>),
+          direction(other ? -1 : 1),
+          planar(is_narrow(p, L)),
+          sections(p, planar, other),
           place(p.slots),
           before(p.slots),
-          state_kept(p.slots) {
+          home(p.slots),
+          copied(p.slots) {
         if (other) forward = other->program;
         first = size[fixed] = other ? other->size[fixed] : 0;
         for (int64_t i = 0; i < p.slots; ++i)
-            if (p.slot[i].kind == Kind::state) place[i] = take(fixed, p.slot[i].rows);
+            if (p.slot[i].kind == Kind::state) home[i] = take(fixed, p.slot[i].rows);
         states = size[fixed] - first;
-        for (int64_t i = 0; i < p.slots; ++i) {
-            const Slot& s = p.slot[i];
-            switch (s.kind) {
-                case Kind::sequence:
-                    place[i] = take(staged, s.rows);
-                    break;
-                case Kind::output:
-                    place[i] = take(kept_by(role, i) ? kept : role.outputs ? staged : fixed, s.rows);
-                    break;
-                case Kind::record:
-                    place[i] = take(role.keeps ? kept : fixed, s.rows);
-                    break;
-                case Kind::constant:
-                case Kind::held:
-                    place[i] = {fixed, size[fixed]};
-                    // A single row is repeated until it fills a vector.
-                    size[fixed] += most<int64_t>(padded(s.rows), native<S>);
-                    break;
-                case Kind::temp:
-                    place[i] = take(fixed, s.rows);
-                    break;
-                case Kind::forward:
-                    place[i] = other->seen_by_adjoint(s.index);
-                    break;
-                default:
-                    break;
-            }
-        }
         for (int64_t i = 0; i < p.slots; ++i)
-            if (p.slot[i].kind == Kind::state && kept_by(role, i)) {
-                before[i] = take(kept, p.slot[i].rows);
-                state_kept[i] = true;
-            }
+            if (p.slot[i].kind == Kind::state) lay_state(i, role);
+        for (int64_t i = 0; i < p.slots; ++i) lay(i, role);
+        for (int64_t i = 0; i < p.slots; ++i) {
+            if (!planar && place[i].stride) place[i].stride = size[place[i].base];
+            if (!planar && before[i].stride) before[i].stride = size[before[i].base];
+        }
+        for (int64_t i = 0; i < p.slots; ++i) {
+            if (p.slot[i].kind == Kind::forward) place[i] = other->seen_by_adjoint(p.slot[i].index);
+            if (p.slot[i].kind == Kind::before) place[i] = before[p.slot[i].index];
+        }
         for (int64_t i = 0; i < p.slots; ++i)
             if (p.slot[i].kind == Kind::view) {
                 place[i] = place[p.slot[i].index];
-                place[i].offset += p.slot[i].extra * L;
+                place[i].within += p.slot[i].extra * L;
             }
+    }
+
+    // Where an instruction finds an operand.
+    Place read_at(int64_t code, int64_t slot) const {
+        const int64_t root = program.root(slot);
+        if (program.slot[root].kind != Kind::state || !sections.trail[root] || code > sections.first_write[root])
+            return place[slot];
+        Place p = before[root];
+        if (slot != root) p.within += program.slot[slot].extra * L;
+        return p;
     }
 
     int64_t padded(int64_t rows) const { return (rows * L + unit - 1) / unit * unit; }
@@ -106,6 +113,13 @@ struct Slots {
     // Scalars that a step adds to all that is at work, of this program alone.
     int64_t per_step() const { return size[staged] + size[kept]; }
 
+    // For how many steps a region of that many has room: whole vectors of them, and one more for the end of a trail.
+    int64_t room(int64_t steps) const {
+        if (!planar) return steps;
+        return scalar() ? (steps + 2 * native<S> - 1) / native<S> * native<S> : steps + 1;
+    }
+    int64_t apart(int64_t steps) const { return planar ? room(steps) : 1; }
+
 private:
     static bool is_scalar(const Program& p) {
         for (int64_t i = 0; i < p.slots; ++i)
@@ -113,10 +127,66 @@ private:
         return true;
     }
 
+    // Whether a step is so little that its instructions cost more than their work, and many steps fit in cache.
+    static bool is_narrow(const Program& p, int L) {
+        constexpr int64_t few_lanes = 16, few_scalars = 4096;
+        int64_t rows = 0;
+        for (int64_t i = 0; i < p.slots; ++i)
+            if (p.slot[i].kind != Kind::view) rows += p.slot[i].rows;
+        return L <= few_lanes && rows * L <= few_scalars;
+    }
+
     Place take(Base base, int64_t rows) {
-        const Place p = {base, size[base]};
+        const Place p = {base, size[base], 0, base == fixed ? 0 : padded(rows)};
         size[base] += padded(rows);
         return p;
+    }
+
+    void lay_state(int64_t i, const Role& role) {
+        const int64_t rows = program.slot[i].rows;
+        const bool is_kept = kept_by(role, i);
+        place[i] = home[i];
+        if (sections.trail[i]) {
+            place[i] = before[i] = take(is_kept ? kept : staged, rows);
+            Place& later = direction > 0 ? place[i] : before[i];
+            later.within += later.stride;
+            return;
+        }
+        bool read = false, moves = false;
+        for (int64_t k = 0; k < program.slots; ++k)
+            if (program.slot[k].kind == Kind::before && program.slot[k].index == i) {
+                read = true;
+                moves |= sections.moves[k];
+            }
+        copied[i] = is_kept || read;
+        if (copied[i]) before[i] = take(is_kept ? kept : moves ? staged : fixed, rows);
+    }
+
+    void lay(int64_t i, const Role& role) {
+        const Slot& s = program.slot[i];
+        const Base scratch = sections.moves[i] ? staged : fixed;
+        switch (s.kind) {
+            case Kind::sequence:
+                place[i] = take(staged, s.rows);
+                break;
+            case Kind::output:
+                place[i] = take(kept_by(role, i) ? kept : role.outputs ? staged : scratch, s.rows);
+                break;
+            case Kind::record:
+                place[i] = take(role.keeps ? kept : scratch, s.rows);
+                break;
+            case Kind::temp:
+                place[i] = take(scratch, s.rows);
+                break;
+            case Kind::constant:
+            case Kind::held:
+                place[i] = {fixed, size[fixed], 0, 0};
+                // A single row is repeated until it fills a vector.
+                size[fixed] += most<int64_t>(padded(s.rows), native<S>);
+                break;
+            default:
+                break;
+        }
     }
 
     // Whether this output or state is kept.
@@ -134,7 +204,7 @@ private:
         Place p = program.slot[root].kind == Kind::state ? before[root] : place[root];
         if (p.base == staged) p.base = forward_staged;
         if (p.base == kept) p.base = forward_kept;
-        if (root != i) p.offset += program.slot[i].extra * L;
+        if (root != i) p.within += program.slot[i].extra * L;
         return p;
     }
 };

@@ -1,7 +1,7 @@
 // What a tile of lanes reads and writes in the user's memory: one value, bound to the lanes of a tile, brought to the
 // frames of the program and back a chunk of steps at a time.
 //
-// Frame i of a chunk holds (rows, L) scalars at to + i * pitch; it belongs to the user's step first + i * sign.
+// Step first + i of the user's is (rows, L) scalars at to + i * pitch.
 #pragma once
 #include "../lanes.hpp"
 
@@ -22,7 +22,7 @@ public:
         if (base_) space.offsets(v.lane_strides, tile.first, tile.n, offset_);
     }
 
-    void load(int64_t first, int sign, int64_t steps, S* to, int64_t pitch, int64_t rows) const {
+    void load(int64_t first, int64_t steps, S* to, int64_t pitch, int64_t rows) const {
         if (!base_) {
             for (int64_t i = 0; i < steps; ++i)
                 for (int64_t j = 0; j < rows * L_; ++j) to[i * pitch + j] = S(0);
@@ -32,11 +32,11 @@ public:
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             const S* from = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
-                std::memcpy(to + i * pitch, from + i * sign * frame_stride_, size_t(rows_) * sizeof(S));
+                std::memcpy(to + i * pitch, from + i * frame_stride_, size_t(rows_) * sizeof(S));
             return;
         }
-        const int64_t stride = upward(first, sign, steps, to, pitch, lane);
-        const int64_t ahead = sign * frame_stride_ > 0 ? stride : -stride;
+        const int64_t stride = upward(first, steps, to, pitch, lane);
+        const int64_t ahead = frame_stride_ > 0 ? stride : -stride;
         if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 contiguous(lane, rows_, frames_ahead * ahead, L_, to + i * pitch);
@@ -49,16 +49,16 @@ public:
         }
     }
 
-    void store(int64_t first, int sign, int64_t steps, const S* from, int64_t pitch) const {
+    void store(int64_t first, int64_t steps, const S* from, int64_t pitch) const {
         if (!base_) return;
         S* lane[max_lanes];
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             S* to = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
-                std::memcpy(to + i * sign * frame_stride_, from + i * pitch, size_t(rows_) * sizeof(S));
+                std::memcpy(to + i * frame_stride_, from + i * pitch, size_t(rows_) * sizeof(S));
             return;
         }
-        const int64_t stride = upward(first, sign, steps, from, pitch, lane);
+        const int64_t stride = upward(first, steps, from, pitch, lane);
         if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 store_contiguous_of(lane, rows_, L_, from + i * pitch);
@@ -77,8 +77,8 @@ private:
 
     // Where the lanes stand at the step of lowest address; makes frames and addresses ascend together.
     template <class T>
-    int64_t upward(int64_t first, int sign, int64_t steps, T*& frames, int64_t& pitch, S** lane) const {
-        int64_t stride = sign * frame_stride_, start = first * frame_stride_;
+    int64_t upward(int64_t first, int64_t steps, T*& frames, int64_t& pitch, S** lane) const {
+        int64_t stride = frame_stride_, start = first * frame_stride_;
         if (stride < 0) {
             start += (steps - 1) * stride;
             frames += (steps - 1) * pitch;

@@ -9,7 +9,7 @@ struct Step {
     void (*run)(const Step&);
     S* dst;
     const S* operand[3];
-    int64_t count;   // scalars of dst, L * rows
+    int64_t count;   // scalars of dst, L * rows; of all steps, when it does all at once
     int64_t rows;    // of dst
     int64_t source;  // rows of operand 0
     int L;
@@ -20,6 +20,8 @@ struct Step {
     int64_t number;        // banded: lower; block: groups
     int64_t diagonals;     // banded
     S* scratch;            // of this instruction alone
+    int64_t first, steps;  // sum over time: the first step in the time of the user, and how many there are
+    int64_t stride[2];     // sum over time: scalars from one step to the next of either operand
 };
 
 template <class S, int W>

@@ -33,10 +33,9 @@ public:
                 if (t % plan_.interval == 0) copy(saved + t / plan_.interval * states, fixed_, states);
                 end = least(end, (t / plan_.interval + 1) * plan_.interval);
             }
-            load_sequences(forward_, frames_, t, 1, end - t);
-            S* const kept_frames = plan_.keep_all ? saved + t * plan_.forward.slots.size[kept] : kept_;
-            run_forward(kept_frames, end - t);
-            store_outputs(forward_, frames_, kept_frames, t, 1, end - t);
+            run_forward(t, end - t, saved);
+            const Region<S> region[bases] = {{}, staged_of(forward_, frames_), kept_of(saved, t)};
+            store_outputs(forward_, region, t, end - t);
             t = end;
         }
         store_states(forward_);
@@ -46,11 +45,20 @@ public:
     void backward(const Tile& tile, const S* saved) {
         bind(tile);
         load_states(adjoint_);
+        plan_.adjoint.begin_sums(fixed_);
         if (plan_.keep_all) {
             for (int64_t end = scan_.steps; end > 0;) {
-                const int64_t t = most<int64_t>(0, end - plan_.chunk);
-                load_sequences(forward_, frames_, t, 1, end - t);
-                run_adjoint(t, end - t, const_cast<S*>(saved) + t * plan_.forward.slots.size[kept]);
+                const int64_t t = (end - 1) / plan_.chunk * plan_.chunk;
+                load_sequences(forward_, frames_, t, end - t);
+                run_adjoint(t, end - t, const_cast<S*>(saved));
+                end = t;
+            }
+        } else if (plan_.known) {
+            for (int64_t end = scan_.steps; end > 0;) {
+                const int64_t t = (end - 1) / plan_.chunk * plan_.chunk;
+                load_sequences(forward_, frames_, t, end - t);
+                load_written(t, end - t);
+                run_adjoint(t, end - t, nullptr);
                 end = t;
             }
         } else {
@@ -60,7 +68,7 @@ public:
                 load_states(forward_);
                 for (int64_t t = 0; t < scan_.steps; t += interval) {
                     copy(checkpoints_ + t / interval * states, fixed_, states);
-                    replay(t);
+                    run_forward(t, least(interval, scan_.steps - t), nullptr);
                     replayed = t;
                 }
                 saved = checkpoints_;
@@ -69,11 +77,12 @@ public:
                 const int64_t t = k * interval;
                 if (t != replayed) {
                     copy(fixed_, saved + k * states, states);
-                    replay(t);
+                    run_forward(t, least(interval, scan_.steps - t), nullptr);
                 }
-                run_adjoint(t, least(interval, scan_.steps - t), kept_);
+                run_adjoint(t, least(interval, scan_.steps - t), nullptr);
             }
         }
+        plan_.adjoint.end_sums(fixed_);
         store_states(adjoint_);
     }
 
@@ -92,10 +101,11 @@ private:
     void lay(Arena& arena) {
         const Slots<S>& f = plan_.forward.slots;
         arena.take(fixed_, fixed_scalars());
-        arena.take(frames_, plan_.chunk * f.size[staged] + slack);
-        if (!plan_.keep_all) arena.take(kept_, plan_.chunk * f.size[kept] + slack);
+        arena.take(frames_, f.room(plan_.chunk) * f.size[staged] + slack);
+        if (!plan_.keep_all) arena.take(kept_, f.room(plan_.chunk) * f.size[kept] + slack);
         if (!adjoint_.pass) return;
-        arena.take(adjoint_frames_, plan_.chunk * plan_.adjoint.slots.size[staged] + slack);
+        const Slots<S>& a = plan_.adjoint.slots;
+        arena.take(adjoint_frames_, a.room(plan_.chunk) * a.size[staged] + slack);
         if (!scan_.saved) arena.take(checkpoints_, plan_.checkpoints() * f.states);
     }
     int64_t fixed_scalars() const { return (adjoint_.pass ? plan_.adjoint : plan_.forward).slots.size[fixed] + slack; }
@@ -119,7 +129,8 @@ private:
     }
 
     void load_once(const fb_value& v, const Slots<S>& slots, int64_t i) {
-        Bound<S>(v, space_, tile_).load(0, 1, 1, fixed_ + slots.place[i].offset, 0, slots.program.slot[i].rows);
+        const Place& place = slots.program.slot[i].kind == Kind::state ? slots.home[i] : slots.place[i];
+        Bound<S>(v, space_, tile_).load(0, 1, fixed_ + place.offset, 0, slots.program.slot[i].rows);
     }
     void load_states(const Side& side) {
         const Slots<S>& slots = side.machine->slots;
@@ -132,48 +143,73 @@ private:
         for (int64_t i = 0; i < slots.program.slots; ++i)
             if (slots.program.slot[i].kind == Kind::state)
                 Bound<S>(side.pass->after.data[slots.program.slot[i].index], space_, tile_)
-                    .store(0, 1, 1, fixed_ + slots.place[i].offset, 0);
+                    .store(0, 1, fixed_ + slots.home[i].offset, 0);
     }
 
-    void load_sequences(const Side& side, S* frames, int64_t first, int sign, int64_t steps) {
+    // What is staged lies in `frames`: a chunk of steps.
+    Region<S> staged_of(const Side& side, S* frames) const {
         const Slots<S>& slots = side.machine->slots;
+        return {frames, slots.apart(plan_.chunk), 0};
+    }
+    // What is kept, from step t on: in `saved`, with all steps, or in memory for a chunk.
+    Region<S> kept_of(S* saved, int64_t t) const {
+        const Slots<S>& f = plan_.forward.slots;
+        if (plan_.keep_all) return {saved, f.apart(plan_.steps), t};
+        return {kept_, f.apart(plan_.chunk), 0};
+    }
+
+    void load_sequences(const Side& side, S* frames, int64_t first, int64_t steps) {
+        const Slots<S>& slots = side.machine->slots;
+        const Region<S> region = staged_of(side, frames);
         for (int64_t i = 0; i < slots.program.slots; ++i)
             if (slots.program.slot[i].kind == Kind::sequence)
-                side.sequences[slots.program.slot[i].index].load(first, sign, steps, frames + slots.place[i].offset,
-                                                                 slots.size[staged], slots.program.slot[i].rows);
+                side.sequences[slots.program.slot[i].index].load(first, steps, region.at(slots.place[i], 0),
+                                                                 slots.place[i].stride, slots.program.slot[i].rows);
     }
-    void store_outputs(const Side& side, const S* frames, const S* kept_frames, int64_t first, int sign,
-                       int64_t steps) {
+    // What forward wrote and the adjoint reads, instead of a replay. The state before a step is that after the one
+    // before it.
+    void load_written(int64_t first, int64_t steps) {
+        const Slots<S>& slots = plan_.forward.slots;
+        const Region<S> region = kept_of(nullptr, first);
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            const Slot& slot = slots.program.slot[i];
+            const Place &place = slots.place[i], &before = slots.before[i];
+            if (slot.kind == Kind::output && place.base == kept)
+                forward_.outputs[slot.index].load(first, steps, region.at(place, 0), place.stride, slot.rows);
+            if (slot.kind != Kind::state || before.base != kept) continue;
+            const Bound<S> after(forward_.pass->after.data[slot.index], space_, tile_);
+            const int64_t initial = first ? 0 : 1;
+            if (initial)
+                Bound<S>(forward_.pass->before.data[slot.index], space_, tile_)
+                    .load(0, 1, region.at(before, 0), 0, slot.rows);
+            if (steps > initial)
+                after.load(first - 1 + initial, steps - initial, region.at(before, initial), before.stride, slot.rows);
+        }
+    }
+    void store_outputs(const Side& side, const Region<S>* region, int64_t first, int64_t steps) {
         const Slots<S>& slots = side.machine->slots;
         for (int64_t i = 0; i < slots.program.slots; ++i) {
             if (slots.program.slot[i].kind != Kind::output) continue;
             const Place& place = slots.place[i];
-            side.outputs[slots.program.slot[i].index].store(
-                first, sign, steps, (place.base == kept ? kept_frames : frames) + place.offset, slots.size[place.base]);
+            side.outputs[slots.program.slot[i].index].store(first, steps, region[place.base].at(place, 0),
+                                                            place.stride);
         }
     }
 
-    // Frames lie in the order of execution.
-    void run_forward(S* kept_frames, int64_t steps) {
-        const Slots<S>& f = plan_.forward.slots;
-        S* base[bases] = {fixed_, frames_, kept_frames, nullptr, nullptr};
-        const int64_t stride[bases] = {0, f.size[staged], f.size[kept], 0, 0};
-        run_forward_.run(base, stride, steps);
+    void run_forward(int64_t first, int64_t steps, S* saved) {
+        load_sequences(forward_, frames_, first, steps);
+        const Region<S> region[bases] = {{fixed_, 1, 0}, staged_of(forward_, frames_), kept_of(saved, first)};
+        run_forward_.run(region, first, steps);
     }
-    void replay(int64_t first) {
-        const int64_t steps = least(plan_.interval, scan_.steps - first);
-        load_sequences(forward_, frames_, first, 1, steps);
-        run_forward(kept_, steps);
-    }
-    void run_adjoint(int64_t first, int64_t steps, S* kept_frames) {
-        const Slots<S>&f = plan_.forward.slots, &a = plan_.adjoint.slots;
-        const int64_t last = steps - 1;
-        load_sequences(adjoint_, adjoint_frames_, first + last, -1, steps);
-        S* base[bases] = {fixed_, adjoint_frames_, nullptr, frames_ + last * f.size[staged],
-                          kept_frames + last * f.size[kept]};
-        const int64_t stride[bases] = {0, a.size[staged], 0, -f.size[staged], -f.size[kept]};
-        run_adjoint_.run(base, stride, steps);
-        store_outputs(adjoint_, adjoint_frames_, nullptr, first + last, -1, steps);
+    void run_adjoint(int64_t first, int64_t steps, S* saved) {
+        load_sequences(adjoint_, adjoint_frames_, first, steps);
+        const Region<S> region[bases] = {{fixed_, 1, 0},
+                                         staged_of(adjoint_, adjoint_frames_),
+                                         {},
+                                         staged_of(forward_, frames_),
+                                         kept_of(saved, first)};
+        run_adjoint_.run(region, first, steps);
+        store_outputs(adjoint_, region, first, steps);
     }
 
     static void copy(S* to, const S* from, int64_t count) {

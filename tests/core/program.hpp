@@ -9,7 +9,7 @@
 
 #include "value.hpp"
 
-enum Kind { temp, constant, held, sequence, output, state, record, view, forward };
+enum Kind { temp, constant, held, sequence, output, state, record, view, forward, before };
 constexpr double largest = 1 << 20;
 
 inline std::map<std::string, int64_t> operations() {
@@ -276,9 +276,11 @@ inline Made random_program(fb_dtype dtype, const Sizes& lanes, int64_t steps, co
             const int64_t from = draw(0, int64_t(other->slots.size()) - 1);
             const Slot& s = other->slots[size_t(from)];
             const Slot& root = other->slots[size_t(other->root(from))];
-            if (root.kind == temp || !root.readable) continue;
+            if (root.kind == temp || root.kind == before || !root.readable) continue;
             m.add(forward, from, s.rows, 0, root.kind == state ? std::max(13.0, root.bound) : root.bound, true);
         }
+    for (int64_t slot : states)
+        if (draw(0, 2) == 0) m.add(before, slot, m.slots[size_t(slot)].rows, 0, 13, true);
     for (int64_t i = draw(0, 4); i > 0; --i) {
         const int64_t parent = draw(0, int64_t(m.slots.size()) - 1);
         const Slot s = m.slots[size_t(parent)];

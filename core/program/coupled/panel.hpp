@@ -65,10 +65,24 @@ void multiply_lanes(const S* m, int64_t rows, int64_t columns, const S* a, int L
         }
 }
 
+// y[i * L + l] = part[l][i] for the first `rows` of them. A function of its own, because a compiler that sees halves of
+// registers being used keeps the sums in memory, and not in registers.
+template <class S, int L>
+[[gnu::noinline]] void store_turned(const S (&part)[L][native<S>], int64_t rows, S* y) {
+    constexpr int W = native<S>, B = least(W, L);
+    for (int i = 0; i < W; i += B)
+        for (int l = 0; l < L; l += B) {
+            typename vector_of<S, B>::type square[B];
+            for (int k = 0; k < B; ++k) square[k] = load<S, B>(part[l + k] + i);
+            transpose<S, B>(square);
+            for (int k = 0; k < B && i + k < rows; ++k) store(y + (i + k) * L + l, square[k]);
+        }
+}
+
 // N whole panels by L lanes. `rows`: how many of their rows there are.
 template <class S, int N, int L>
 FB_INLINE void panels_by_lanes(const S* m, int64_t rows, int64_t columns, const S* a, S* y) {
-    constexpr int W = native<S>, B = least(W, L);
+    constexpr int W = native<S>;
     using V = typename vector_of<S, W>::type;
     V sum[N][L] = {};
     for (int64_t j = 0; j < columns; ++j) {
@@ -86,14 +100,9 @@ FB_INLINE void panels_by_lanes(const S* m, int64_t rows, int64_t columns, const 
             store_first(y + n * W, sum[n][0], rows - n * W);
         } else {
             alignas(64) S part[L][W];
-            std::memcpy(part, sum[n], sizeof part);
-            for (int i = 0; i < W; i += B)
-                for (int l = 0; l < L; l += B) {
-                    typename vector_of<S, B>::type square[B];
-                    for (int k = 0; k < B; ++k) square[k] = load<S, B>(part[l + k] + i);
-                    transpose<S, B>(square);
-                    for (int k = 0; k < B && n * W + i + k < rows; ++k) store(y + (n * W + i + k) * L + l, square[k]);
-                }
+#pragma GCC unroll 8
+            for (int l = 0; l < L; ++l) store(part[l], sum[n][l]);
+            store_turned<S, L>(part, rows - n * W, y + n * W * L);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from .adapt import as_cell
 from .arguments import validated
 from .ir import Matrix
 from .operator import Compiled, compiled
-from .plan import CONSTANT, FORWARD, HELD, OUTPUT, RECORD, SEQUENCE, STATE, VIEW, Code, Plan
+from .plan import BEFORE, CONSTANT, FORWARD, HELD, OUTPUT, RECORD, SEQUENCE, STATE, VIEW, Code, Plan
 from .prepare import prepare
 
 _SIGNS = dict(zip("add sub mul div lt le gt ge eq ne".split(), "+ - * / < <= > >= == !=".split(), strict=True))
@@ -95,7 +96,7 @@ def explain_cell(
     prepared, _ = prepare(cell, as_cell(cell), validated(init, xs, dim, length).form)
     program = prepared.program
     leaves = program.held + program.matrices + program.sequences + program.states
-    made = compiled(prepared.text, (True,) * len(leaves))
+    made = compiled(prepared.text, (True,) * len(leaves), math.prod(prepared.lanes))
     forward = _names(made.forward, made, None)
     adjoint = _names(made.backward, made, forward)
     return CellProgram(
@@ -126,6 +127,9 @@ def _names(plan: Plan, made: Compiled, forward: list[str] | None) -> list[str]:
     for slot in plan.slots:
         if slot.kind == VIEW:
             names.append(f"{names[slot.index].split('(')[0]}[{slot.extra}:{slot.extra + slot.rows}]")
+            continue
+        if slot.kind == BEFORE:
+            names.append(f"{names[slot.index].split('(')[0]}'")
             continue
         if slot.kind == FORWARD:
             assert forward is not None

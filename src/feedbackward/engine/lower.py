@@ -49,13 +49,8 @@ class Lowering:
     dtype: torch.dtype
 
 
-def lower(trace: Trace, scalar: bool = False) -> Lowering:
-    """Lower a traced cell, with as many lanes as it allows.
-
-    Args:
-        trace: The traced step.
-        scalar: Leave as little as possible in the loop, for few lanes: all that depends on x alone stays outside.
-    """
+def lower(trace: Trace) -> Lowering:
+    """Lower a traced cell, with as many lanes as it allows."""
     carried = [n for n in trace.module.graph.nodes if n.op == "placeholder"][: trace.carry]
     shapes = [tuple(n.meta["val"].shape) for n in carried if n.meta["val"].ndim]
     common = 0
@@ -64,7 +59,7 @@ def lower(trace: Trace, scalar: bool = False) -> Lowering:
     misfit: Misfit | None = None
     for axes in range(common, -1, -1):
         try:
-            return Lowerer(trace, axes, scalar).run()
+            return Lowerer(trace, axes).run()
         except Misfit as error:
             misfit = error
     assert misfit is not None
@@ -95,7 +90,6 @@ class Lowerer:
 
     trace: Trace
     axes: int
-    scalar: bool
     g: Graph = field(default_factory=Graph)
     known: dict[Any, Any] = field(default_factory=dict)
     held: list[Feed] = field(default_factory=list)
@@ -215,7 +209,7 @@ class Lowerer:
         number = number_of(node)
         if number is not None:
             return self.g.constant(number)
-        if self.kind[node] == SEQUENCE and not self.scalar and node.op == "call_function" and is_pointwise(node):
+        if self.kind[node] == SEQUENCE and node.op == "call_function" and is_pointwise(node):
             return self.pointwise(node, lanes)
         if self.kind[node] == SEQUENCE and (part := part_of(node)):
             whole, dim, rows = part

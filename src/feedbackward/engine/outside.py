@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..ops.product import multiply
 from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies
 from .nodes import base_name, is_pointwise
 from .trace import Trace
@@ -150,7 +151,7 @@ def _affine(*arguments: Tensor) -> Tensor:
     """(bias +) x weights for any leading axes of x, as one product."""
     *bias, x, weights = arguments
     rows = x.flatten(0, -2)
-    y = torch.addmm(bias[0], rows, weights) if bias else torch.mm(rows, weights)
+    y = multiply(rows, weights, *bias)
     return y.unflatten(0, x.shape[:-1])
 
 

@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ..ops.library import operations
-from .ir import POINTWISE, Matrix, Program, Value
+from .ir import LEAVES, POINTWISE, Matrix, Program, Value
+from .order import CORE, EARLY, LATE, is_narrow, ordered
 
-TEMP, CONSTANT, HELD, SEQUENCE, OUTPUT, STATE, RECORD, VIEW, FORWARD = range(9)
-KINDS = "temp constant held sequence output state record view forward".split()
+TEMP, CONSTANT, HELD, SEQUENCE, OUTPUT, STATE, RECORD, VIEW, FORWARD, BEFORE = range(10)
 
 
 @dataclass(frozen=True)
@@ -76,47 +76,54 @@ class Plan:
         return words + self.table
 
 
-def plan(program: Program, records: Collection[Value] = (), forward: Mapping[Value, int] | None = None) -> Plan:
+def plan(
+    program: Program,
+    records: Collection[Value] = (),
+    forward: Mapping[Value, int] | None = None,
+    lanes: int | None = None,
+) -> Plan:
     """The plan of a program.
 
     Args:
         program: What is planned.
         records: Values that an adjoint will read.
         forward: In an adjoint, the slot of every value of the forward program.
+        lanes: For how many lanes; any number, but a plan for few is better for few.
     """
-    return _Planner(program, records, forward or {}).plan
+    narrow = lanes is not None and is_narrow(program, lanes)
+    return (_NarrowPlanner if narrow else _Planner)(program, records, forward, narrow).plan
 
 
 class _Planner:
-    def __init__(self, program: Program, records: Collection[Value], forward: Mapping[Value, int]) -> None:
-        self.program, self.forward = program, forward
+    def __init__(
+        self, program: Program, records: Collection[Value], forward: Mapping[Value, int] | None, narrow: bool
+    ) -> None:
+        self.program, self.forward = program, forward or {}
         self.plan = Plan()
         self.outputs, self.after = program.outputs, program.after
+        self.recorded = records
         self.records = {root(v) for v in records}
-        self.order, self.fused = _fuse(program, self.records)
+        self.order = ordered(program, self.records, forward is not None, narrow)
         self.last_use = self._last_uses()
-        self.free: dict[int, list[int]] = {}
-        self.busy: list[tuple[int, int]] = []  # (last use, slot)
+        self.free: dict[tuple[int, bool], list[int]] = {}
+        self.busy: list[tuple[int, int, bool]] = []  # (last use, slot, whether it moves)
         self.leaf_slots: dict[tuple[int, object], int] = {}
         for i, rows in enumerate(program.states):
             self.leaf_slots[STATE, i] = self._slot(STATE, i, rows)
         self.output_slots = [self._slot(OUTPUT, i, v.rows) for i, v in enumerate(self.outputs)]
-        for number, v in enumerate(self.order):
+        for number, v in enumerate(self.order.values):
             self._release(number)
             self._compute(number, v)
         self._finish()
 
-    def _operands(self, v: Value) -> tuple[Value, ...]:
-        return self.fused[v][1] if v in self.fused else v.args
-
     def _last_uses(self) -> dict[Value, int]:
         """For every root, the number of the last value that reads it; those that live on have none."""
         last: dict[Value, int] = {}
-        for number, v in enumerate(self.order):
-            for a in self._operands(v):
+        for number, v in enumerate(self.order.values):
+            for a in self.order.operands(v):
                 last[root(a)] = number
         for v in (*self.after, *self.outputs):
-            last[root(v)] = len(self.order)
+            last[root(v)] = len(self.order.values)
         return last
 
     def _slot(self, kind: int, index: int, rows: int, extra: int = 0) -> int:
@@ -135,16 +142,19 @@ class _Planner:
         return self.leaf_slots[kind, v.attr]
 
     def _place(self, v: Value) -> int:
-        """The slot from which ``v`` is read."""
+        """The slot in which ``v`` lies."""
         place = self.plan.place
         if v not in place:
-            if v.op in ("copy", "stop"):
-                place[v] = self._place(v.args[0])
-            elif _is_alias(v):
-                place[v] = self._view(self._place(v.args[0]), v.attr[0], v.rows)
-            else:
-                place[v] = self._leaf(v)
+            place[v] = self._part(v, self._place(v.args[0])) if is_alias(v) else self._leaf(v)
         return place[v]
+
+    def _part(self, v: Value, whole: int) -> int:
+        """The slot of an alias, in the slot of its argument."""
+        return whole if v.op in ("copy", "stop") else self._view(whole, v.attr[0], v.rows)
+
+    def _read(self, a: Value, v: Value, to: int) -> int:
+        """The slot from which ``a`` is read for ``v``, which is computed in ``to``."""
+        return self._place(a)
 
     def _view(self, slot: int, first: int, rows: int) -> int:
         parent = self.plan.slots[slot]
@@ -153,7 +163,7 @@ class _Planner:
         return self._slot(VIEW, slot, rows, first)
 
     def _compute(self, number: int, v: Value) -> None:
-        if v.op in ("constant", "held", "sequence", "state", "forward") or _is_alias(v):
+        if v.op in LEAVES or is_alias(v):
             self._place(v)
             return
         to = self._target(number, v)
@@ -171,9 +181,12 @@ class _Planner:
         for i, output in enumerate(self.outputs):
             if output is v:
                 return self.output_slots[i]
-        waiting = self.free.get(v.rows)
+        return self._scratch(number, v, moves=False)
+
+    def _scratch(self, number: int, v: Value, moves: bool) -> int:
+        waiting = self.free.get((v.rows, moves))
         slot = waiting.pop() if waiting else self._slot(TEMP, 0, v.rows)
-        self.busy.append((self.last_use.get(v, number), slot))
+        self.busy.append((self.last_use.get(v, number), slot, moves))
         return slot
 
     def _state_is_read(self, i: int, number: int, v: Value) -> bool:
@@ -184,17 +197,18 @@ class _Planner:
         return True
 
     def _only_as_a_whole(self, v: Value, leaf: Value) -> bool:
-        return all(a is leaf or root(a) is not leaf for a in self._operands(v)) and leaf.rows == v.rows
+        return all(a is leaf or root(a) is not leaf for a in self.order.operands(v)) and leaf.rows == v.rows
 
     def _release(self, number: int) -> None:
-        for last, slot in [b for b in self.busy if b[0] < number]:
-            self.busy.remove((last, slot))
-            self.free.setdefault(self.plan.slots[slot].rows, []).append(slot)
+        for entry in [b for b in self.busy if b[0] < number]:
+            self.busy.remove(entry)
+            _, slot, moves = entry
+            self.free.setdefault((self.plan.slots[slot].rows, moves), []).append(slot)
 
     def _emit(self, v: Value, to: int) -> None:
         codes, table = self.plan.codes, self.plan.table
-        op, operands = self.fused.get(v, (v.op, v.args))
-        places = tuple(self._place(a) for a in operands)
+        op, operands = self.order.operation.get(v, (v.op, v.args))
+        places = tuple(self._read(a, v, to) for a in operands)
         if op in POINTWISE:
             broadcast = sum(1 << i for i, a in enumerate(operands) if a.rows == 1 and v.rows > 1)
             codes.append(Code(op, v.rows, to, places, broadcast))
@@ -235,45 +249,107 @@ class _Planner:
             self.plan.codes.append(Code("copy", rows, to, (source,)))
 
 
+class _NarrowPlanner(_Planner):
+    """For few lanes: early, core and late apart (`engine.order`).
+
+    A state leaves a trail in the machine: both what it was before the step and what it is after it can be read at any
+    time. So it is computed in its own place as soon as it can be; outputs and records that are states are copied from
+    there for many steps at once.
+    """
+
+    def __init__(
+        self, program: Program, records: Collection[Value], forward: Mapping[Value, int] | None, narrow: bool
+    ) -> None:
+        self.written: set[int] = set()  # states
+        self.settled = False  # whether all states are written to which more than sums are due
+        super().__init__(program, records, forward, narrow)
+
+    def _compute(self, number: int, v: Value) -> None:
+        if self.order.section[v] == LATE:
+            self._settle()
+        super()._compute(number, v)
+        for i, after in enumerate(self.after):
+            if self.plan.place[v] == self.leaf_slots[STATE, i] and after is v and v.op not in LEAVES:
+                self.written.add(i)
+
+    def _target(self, number: int, v: Value) -> int:
+        for i, after in enumerate(self.after):
+            if after is v and self.order.section[v] != EARLY:
+                return self.leaf_slots[STATE, i]
+        if v in self.records or any(output is v for output in self.outputs):
+            return self._remembered(v)
+        readers = (u for u in self.order.values if any(root(a) is v for a in self.order.operands(u)))
+        return self._scratch(number, v, any(self.order.section[u] != CORE for u in (v, *readers)))
+
+    def _remembered(self, v: Value) -> int:
+        """The slot of an output, or of what the adjoint reads."""
+        for i, output in enumerate(self.outputs):
+            if output is v:
+                return self.output_slots[i]
+        return self._slot(RECORD, 0, v.rows)
+
+    def _read(self, a: Value, v: Value, to: int) -> int:
+        leaf = root(a)
+        if leaf.op != "state":
+            return self._place(a)
+        slot = self.plan.slots[to]
+        overwritten = (slot.index if slot.kind == VIEW else to) == self.leaf_slots[STATE, leaf.attr]
+        if overwritten and a is leaf and v.op in POINTWISE:
+            return self._place(a)
+        is_late = self.order.section[v] == LATE
+        return self._before(a) if overwritten or is_late or leaf.attr in self.written else self._place(a)
+
+    def _before(self, a: Value) -> int:
+        """The slot of a state, or of a part of one, as it was before the step."""
+        if is_alias(a):
+            return self._part(a, self._before(a.args[0]))
+        if (BEFORE, a.attr) not in self.leaf_slots:
+            self.leaf_slots[BEFORE, a.attr] = self._slot(BEFORE, self.leaf_slots[STATE, a.attr], a.rows)
+        return self.leaf_slots[BEFORE, a.attr]
+
+    def _settle(self) -> None:
+        """Writes the states that are no results of the core."""
+        if self.settled:
+            return
+        self.settled = True
+        for i, v in enumerate(self.after):
+            if self.order.section[v] == LATE or i in self.written or (v.op == "state" and v.attr == i):
+                continue
+            to, leaf = self.leaf_slots[STATE, i], root(v)
+            is_over = leaf.op == "state" and (leaf.attr == i or leaf.attr in self.written)
+            self._copy(to, self._before(v) if is_over else self._place(v), v.rows)
+            self.written.add(i)
+
+    def _finish(self) -> None:
+        self._settle()
+        place = self.plan.place
+        for i, v in enumerate(self.outputs):
+            self._copy(self.output_slots[i], self._before(v) if root(v).op == "state" else self._place(v), v.rows)
+        for v in self.records:  # as the adjoint finds them
+            if v.op in LEAVES or self.plan.slots[place[v]].kind != STATE:
+                continue
+            to = self._remembered(v)
+            if self.plan.slots[to].kind == RECORD:
+                self._copy(to, place[v], v.rows)
+            for a in [a for a in place if root(a) is v]:
+                del place[a]
+            place[v] = to
+        for a in self.recorded:
+            self._place(a)
+
+
 def root(v: Value) -> Value:
     """The value in whose slot ``v`` lies; an alias, or a run of neighboring rows, has no instruction of its own."""
-    while _is_alias(v):
+    while is_alias(v):
         v = v.args[0]
     return v
 
 
-def _is_alias(v: Value) -> bool:
+def is_alias(v: Value) -> bool:
+    """Whether a value lies in the slot of its argument."""
     return v.op in ("copy", "stop") or (v.op == "gather" and _is_run(v.attr))
 
 
 def _is_run(table: tuple[int, ...]) -> bool:
     """Whether rows are neighbors: then they are there already."""
     return bool(table) and table[0] >= 0 and table == tuple(range(table[0], table[0] + len(table)))
-
-
-def _fuse(
-    program: Program, records: Collection[Value]
-) -> tuple[list[Value], dict[Value, tuple[str, tuple[Value, ...]]]]:
-    """Products that only a sum reads become part of it: the order without them, and what the sums become."""
-    uses: dict[Value, int] = {}
-    for v in program.order:
-        for a in v.args:
-            uses[a] = uses.get(a, 0) + 1
-    kept = {*program.outputs, *program.after, *records}
-    fused: dict[Value, tuple[str, tuple[Value, ...]]] = {}
-    gone: set[Value] = set()
-
-    def product(a: Value, rows: int) -> bool:
-        return a.op == "mul" and uses[a] == 1 and a not in kept and a.rows == rows
-
-    for v in program.order:
-        if v.op not in ("add", "sub"):
-            continue
-        a, b = v.args
-        if product(a, v.rows):
-            fused[v] = ("fma" if v.op == "add" else "fms", (*a.args, b))
-            gone.add(a)
-        elif product(b, v.rows):
-            fused[v] = ("fma" if v.op == "add" else "fnma", (*b.args, a))
-            gone.add(b)
-    return [v for v in program.order if v not in gone], fused

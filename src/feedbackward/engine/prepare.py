@@ -21,7 +21,6 @@ from .nodes import base_name
 from .outside import split
 from .trace import Spec, Trace, apart, trace
 
-_FEW_LANES = 16  # up to here a step has little to do, and what depends on x alone is better done for all steps at once
 _MOST = 256  # cells that are remembered
 _IN_ORDER = tuple(range(64))
 
@@ -92,7 +91,7 @@ class Prepared:
     """
 
     def __init__(self, traced: Trace, form: Form, captured: list[int | Tensor]) -> None:
-        lowering = lower(traced, scalar=_lane_count(form) <= _FEW_LANES)
+        lowering = lower(traced)
         self.outside, place = split(traced, lowering)
 
         def leaf(node: fx.Node, lanes: Sequence[int | None]) -> _Leaf:
@@ -157,10 +156,6 @@ class Prepared:
             else:
                 y.append(along[what].clone() if "view" in kind else along[what])
         return [r.of(after[r.place], self.lanes, False, wide) for r in self.after], y
-
-
-def _lane_count(form: Form) -> int:
-    return max((torch.Size(shape).numel() for shape, _ in form.carry), default=1)
 
 
 def _leaf_of(place: int, shape: Sequence[int], lanes: Sequence[int | None]) -> _Leaf:
