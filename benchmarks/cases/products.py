@@ -53,7 +53,7 @@ def expected(function: str) -> Callable[[Inputs], list[np.ndarray]]:
 
 
 def tolerance(inputs: Inputs) -> float:
-    """A sum of as many rounded products as a row has; in time, what was wrong is halved at every step.
+    """A sum of as many rounded products as a row has; in time it is remembered while the band contracts.
 
     A random band contracts by its radius, the deviation of an entry times the root of the entries of a row.
     """
