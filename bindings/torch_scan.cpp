@@ -6,6 +6,7 @@
 namespace {
 
 using Tensors = std::vector<Tensor>;
+constexpr int64_t output_slot = 4, state_slot = 5;
 
 // The values of one pass, in the core's terms.
 class Pass {
@@ -38,6 +39,20 @@ public:
         pass.matrices = {values.data(), int64_t(values.size())};
     }
 
+    // What forward wrote, as far as it is known: its outputs, and states that they are after the step.
+    void written(const Tensors& tensors, const Sizes& trails) {
+        std::vector<fb_value>&outputs = values_.emplace_back(), &after = values_.emplace_back();
+        for (int64_t i = 0; fb_slot_rows(&pass.program, output_slot, i) >= 0; ++i)
+            outputs.push_back(size_t(i) < tensors.size() ? value(tensors[size_t(i)], true, true) : fb_value{});
+        for (int64_t i = 0; i < pass.before.count; ++i) {
+            const int64_t trail = size_t(i) < trails.size() ? trails[size_t(i)] : -1;
+            STD_TORCH_CHECK(trail < int64_t(outputs.size()), "feedbackward: trails name an output that there is not");
+            after.push_back(trail < 0 ? fb_value{} : outputs[size_t(trail)]);
+        }
+        pass.outputs = {outputs.data(), int64_t(outputs.size())};
+        pass.after = {after.data(), int64_t(after.size())};
+    }
+
     // Outputs and states after, allocated like `like`.
     Tensors allocate_outputs(const Tensor& like, const Sizes& rows) {
         Tensors made;
@@ -49,10 +64,9 @@ public:
         return made;
     }
     Tensors allocate_after(const Tensor& like) {
-        constexpr int64_t state = 5;
         Tensors made;
         for (int64_t i = 0; i < pass.before.count; ++i) {
-            const int64_t rows = fb_slot_rows(&pass.program, state, i);
+            const int64_t rows = fb_slot_rows(&pass.program, state_slot, i);
             STD_TORCH_CHECK(rows >= 0, "feedbackward: the program has no slot for a state that was given");
             made.push_back(allocate(like, sizes(false, rows)));
         }
@@ -167,7 +181,8 @@ Tensors scan(const Tensor& program, const Tensors& held, const Tensors& matrices
 Tensors scan_backward(const Tensor& program, const Tensor& adjoint, const Tensors& held, const Tensors& matrices,
                       const Tensors& sequences, const Tensors& before, const Tensor& saved,
                       const Tensors& adjoint_matrices, const Tensors& adjoint_sequences, const Tensors& adjoint_before,
-                      const Sizes& lanes, const Sizes& output_rows, int64_t steps, bool reverse, int64_t checkpoint) {
+                      const Sizes& lanes, const Sizes& output_rows, int64_t steps, bool reverse, int64_t checkpoint,
+                      const Tensors& written, const Sizes& trails) {
     const Tensor& like = model(sequences, before, held, matrices);
     fb_scan call = scan_of(like, lanes, steps, checkpoint);
     Pass forward(lanes, steps, reverse), back(lanes, steps, reverse);
@@ -176,11 +191,7 @@ Tensors scan_backward(const Tensor& program, const Tensor& adjoint, const Tensor
     forward.matrices(matrices);
     forward.sequences(sequences);
     forward.before(before);
-    // What forward wrote is not wanted again.
-    std::vector<fb_value> outputs, after(before.size());
-    for (int64_t rows, i = 0; (rows = fb_slot_rows(&forward.pass.program, 4, i)) >= 0; ++i) outputs.emplace_back();
-    forward.pass.outputs = {outputs.data(), int64_t(outputs.size())};
-    forward.pass.after = {after.data(), int64_t(after.size())};
+    forward.written(written, trails);
     back.program(adjoint);
     back.matrices(adjoint_matrices);
     back.sequences(adjoint_sequences);
@@ -226,8 +237,8 @@ STABLE_TORCH_LIBRARY_FRAGMENT(feedbackward, m) {
     m.def(
         "scan_backward(Tensor program, Tensor adjoint, Tensor[] held, Tensor[] matrices, Tensor[] sequences, "
         "Tensor[] before, Tensor saved, Tensor[] adjoint_matrices, Tensor[] adjoint_sequences, "
-        "Tensor[] adjoint_before, int[] lanes, int[] output_rows, int steps, bool reverse, int checkpoint) -> "
-        "Tensor[]");
+        "Tensor[] adjoint_before, int[] lanes, int[] output_rows, int steps, bool reverse, int checkpoint, "
+        "Tensor[] written, int[] trails) -> Tensor[]");
     m.def("band_outer(Tensor d_y, Tensor a, int lower, int upper) -> Tensor");
 }
 

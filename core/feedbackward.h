@@ -104,6 +104,10 @@ typedef struct {
     fb_values after;     /* (lanes, rows), data NULL: not wanted; as many as before */
 } fb_pass;
 
+/* In the forward pass that fb_scan_backward is given, outputs and after are read: outputs as they were written, and
+ * after (steps, lanes, rows) as the state after every step; data NULL: not known. If they hold all that the adjoint reads
+ * of the step's results, no step is computed again. */
+
 /* checkpoint: how often forward keeps the state for backward. -1: it keeps all records, outputs and states of every
  * step, and backward does not replay; k > 0: every k steps; 0: the core chooses: -1 if that is 2 to 4 MiB at most
  * in all, or up to 1 GiB where large matrices make replaying slow; otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward

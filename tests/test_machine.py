@@ -209,7 +209,7 @@ def test_loop_and_adjoint(steps, output_is_record, lanes, every, reverse, dtype)
     none = torch.empty(0, dtype=dtype)
     for kept in (saved, saved[:0]):
         arguments = (p.words(), q.words(), [a], [], [x], [s], kept, [], [d_y], [d_after, none])
-        actual = torch.ops.feedbackward.scan_backward(*arguments, list(lanes), [1], steps, reverse, every)
+        actual = torch.ops.feedbackward.scan_backward(*arguments, list(lanes), [1], steps, reverse, every, [], [])
         # Both passes amplify; d_a sums a random walk of products.
         for one, true, terms in zip(actual, (d_x, d_s, d_a), (1, 1, max(steps, 1) ** 0.5), strict=True):
             near(one, true, 10 * bound * gain * terms)
@@ -235,9 +235,43 @@ def test_adjoint_sees_outputs(lanes, every):
     assert double.equal(2 * x)
     for kept in (saved, saved[:0]):
         arguments = (p.words(), q.words(), [], [], [x], [], kept, [], [], [], [lanes], [rows, 1], steps, False, every)
+        arguments = (*arguments, [], [])
         whole, part = torch.ops.feedbackward.scan_backward(*arguments)
         assert whole.equal(double)
         assert part.equal(double[..., 2:])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("lanes", LANES)
+def test_written_outputs_are_read_instead_of_a_replay(lanes, rows, dtype):
+    """s[t] = a s[t-1] + x[t] is the output too: all that the adjoint wants is there, in any layout."""
+    p = Assembler()
+    a, x, s, y = (p.slot(kind, 0, rows) for kind in ("held", "sequence", "state", "output"))
+    p.code("fma", y, a, s, x)
+    p.code("copy", s, y)
+    q = Assembler()
+    d_y, g, d_a, d_x = (q.slot(k, i, rows) for k, i in [("sequence", 0), ("state", 0), ("state", 1), ("output", 0)])
+    q.code("add", g, g, d_y)
+    q.code("mul", d_x, g, q.slot("forward", y, rows))
+    q.code("fma", d_a, g, q.slot("forward", s, rows), d_a)
+    q.code("mul", g, g, q.slot("forward", a, rows))
+    none = torch.empty(0, dtype=dtype)
+    for steps, reverse in [(0, False), (1, True), (2, False), (37, True), (1500, False)]:
+        a, s, d_s = torch.rand(3, lanes, rows, dtype=dtype)
+        x, d_y = torch.randn(2, steps, lanes, rows, dtype=dtype)
+        y, _, saved = run(p, [a], (), [x], [s], [lanes], [rows], steps, reverse, 0)
+        arguments = (p.words(), q.words(), [a], [], [x], [s])
+        rest = ([], [d_y], [d_s, none], [lanes], [rows], steps, reverse, 0)
+        expected = torch.ops.feedbackward.scan_backward(*arguments, saved, *rest, [], [])
+        last = y.permute(2, 1, 0).contiguous().permute(2, 1, 0)
+        backwards = y.flip(0, 1).contiguous().flip(0, 1)
+        for written in (y, last, backwards):
+            actual = torch.ops.feedbackward.scan_backward(*arguments, saved[:0], *rest, [written], [0])
+            assert all(one.equal(other) for one, other in zip(actual, expected, strict=True))
+        # What is not known is computed again: the state before, or the output.
+        actual = torch.ops.feedbackward.scan_backward(*arguments, saved, *rest, [torch.full_like(y, torch.nan)], [-1])
+        assert all(one.equal(other) for one, other in zip(actual, expected, strict=True))
 
 
 def test_layouts_are_equal_to_contiguous():
@@ -330,6 +364,6 @@ def test_schema():
     arguments = (p.words(), [a], [], [x], [a], [5], [1], 9, False, 0, True)
     opcheck(torch.ops.feedbackward.scan.default, arguments, test_utils="test_schema")
     saved = torch.ops.feedbackward.scan(*arguments)[-1]
-    arguments = (p.words(), q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 9, False, 0)
+    arguments = (p.words(), q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 9, False, 0, [], [])
     opcheck(torch.ops.feedbackward.scan_backward.default, arguments, test_utils="test_schema")
     opcheck(torch.ops.feedbackward.band_outer.default, (a, a, 1, 1), test_utils="test_schema")

@@ -70,4 +70,8 @@ def test_arguments_that_do_not_fit_are_refused():
     saved = torch.zeros(3, dtype=torch.uint8)
     arguments = (words, q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 4, False, 0)
     with pytest.raises(RuntimeError, match="saved is not what scan returned"):
-        torch.ops.feedbackward.scan_backward(*arguments)
+        torch.ops.feedbackward.scan_backward(*arguments, [], [])
+    with pytest.raises(RuntimeError, match="trails name an output"):
+        torch.ops.feedbackward.scan_backward(*arguments, [x], [1])
+    with pytest.raises(RuntimeError, match="has 1 rows, but after"):
+        torch.ops.feedbackward.scan_backward(*arguments, [x.expand(4, 5, 2)], [0])

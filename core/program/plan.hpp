@@ -2,7 +2,8 @@
 //
 // Forward goes through time in chunks whose frames fit in cache. Backward goes through the same time in reverse, an
 // interval at a time, each replayed from its checkpoint; the interval is a function of the forward program alone, so
-// that forward can leave checkpoints before anybody knows the adjoint.
+// that forward can leave checkpoints before anybody knows the adjoint. Nothing is replayed where forward kept
+// everything, or wrote all that the adjoint reads.
 #pragma once
 #include "machine.hpp"
 
@@ -12,12 +13,13 @@ template <class S>
 struct Plan {
     int L = 1;
     bool keep_all = false;
+    bool known = false;  // whether backward finds all it reads in what forward wrote
     int64_t steps = 0, chunk = 1, interval = 1;
     Machine<S> forward, adjoint;
 
     Plan() = default;
     Plan(const fb_scan& scan, const Program& program, const Program* adjoint_program, const Packs<S>& packs,
-         const Packs<S>& adjoint_packs, int L)
+         const Packs<S>& adjoint_packs, bool written, int L)
         : L(L), keep_all(scan.checkpoint == -1 && scan.saved), steps(most<int64_t>(scan.steps, 1)) {
         const bool backward = adjoint_program;
         const Role role =
@@ -28,7 +30,9 @@ struct Plan {
         chunk = least(steps, in_cache(forward.slots.per_step()));
         if (!backward) return;
         adjoint = Machine<S>(Slots<S>(*adjoint_program, L, {true, false, nullptr}, &forward.slots), adjoint_packs);
-        chunk = keep_all ? least(steps, in_cache(forward.slots.per_step() + adjoint.slots.per_step())) : interval;
+        known = written && !keep_all;
+        const int64_t both = forward.slots.per_step() + adjoint.slots.per_step();
+        chunk = keep_all || known ? least(steps, in_cache(both)) : interval;
     }
 
     // Scalars that forward leaves in `saved` for a tile.

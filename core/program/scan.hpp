@@ -39,7 +39,7 @@ public:
         for (int shape = 0; shape < 2; ++shape)
             if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
                 plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
-                                       tiling_.width(shape));
+                                       adjoint_ && written(), tiling_.width(shape));
         parallel(threads, tasks, [&](int64_t i) { work(tiles * i / tasks, tiles * (i + 1) / tasks); });
     }
 
@@ -51,6 +51,18 @@ private:
             for (; i < end && tiling_.shape(i) == shape; ++i)
                 adjoint_ ? task.backward(tiling_.tile(i), saved(i)) : task.forward(tiling_.tile(i), saved(i));
         }
+    }
+
+    // Whether the caller has all that the adjoint reads of the forward program's results.
+    bool written() const {
+        for (int64_t i = 0; i < adjoint_program_.slots; ++i) {
+            if (adjoint_program_.slot[i].kind != Kind::forward) continue;
+            const Slot& read = program_.slot[program_.root(adjoint_program_.slot[i].index)];
+            if (read.kind == Kind::record) return false;
+            if (read.kind == Kind::output && !forward_.outputs.data[read.index].data) return false;
+            if (read.kind == Kind::state && !forward_.after.data[read.index].data) return false;
+        }
+        return true;
     }
 
     // Where a tile's part of `saved` begins.
@@ -90,7 +102,7 @@ private:
         char something;
         scan.saved = &something;
         const Packs<S> none;
-        return Plan<S>(scan, program_, nullptr, none, none, L).saved();
+        return Plan<S>(scan, program_, nullptr, none, none, false, L).saved();
     }
 
     fb_scan scan_;  // the caller's, but for a checkpoint that the core chooses

@@ -53,6 +53,14 @@ public:
                 run_adjoint(t, end - t, const_cast<S*>(saved));
                 end = t;
             }
+        } else if (plan_.known) {
+            for (int64_t end = scan_.steps; end > 0;) {
+                const int64_t t = (end - 1) / plan_.chunk * plan_.chunk;
+                load_sequences(forward_, frames_, t, end - t);
+                load_written(t, end - t);
+                run_adjoint(t, end - t, nullptr);
+                end = t;
+            }
         } else {
             const int64_t states = plan_.forward.slots.states, interval = plan_.interval;
             int64_t replayed = -1;
@@ -157,6 +165,26 @@ private:
             if (slots.program.slot[i].kind == Kind::sequence)
                 side.sequences[slots.program.slot[i].index].load(first, steps, region.at(slots.place[i], 0),
                                                                  slots.place[i].stride, slots.program.slot[i].rows);
+    }
+    // What forward wrote and the adjoint reads, instead of a replay. The state before a step is that after the one
+    // before it.
+    void load_written(int64_t first, int64_t steps) {
+        const Slots<S>& slots = plan_.forward.slots;
+        const Region<S> region = kept_of(nullptr, first);
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            const Slot& slot = slots.program.slot[i];
+            const Place &place = slots.place[i], &before = slots.before[i];
+            if (slot.kind == Kind::output && place.base == kept)
+                forward_.outputs[slot.index].load(first, steps, region.at(place, 0), place.stride, slot.rows);
+            if (slot.kind != Kind::state || before.base != kept) continue;
+            const Bound<S> after(forward_.pass->after.data[slot.index], space_, tile_);
+            const int64_t initial = first ? 0 : 1;
+            if (initial)
+                Bound<S>(forward_.pass->before.data[slot.index], space_, tile_)
+                    .load(0, 1, region.at(before, 0), 0, slot.rows);
+            if (steps > initial)
+                after.load(first - 1 + initial, steps - initial, region.at(before, initial), before.stride, slot.rows);
+        }
     }
     void store_outputs(const Side& side, const Region<S>* region, int64_t first, int64_t steps) {
         const Slots<S>& slots = side.machine->slots;

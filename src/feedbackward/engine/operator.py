@@ -7,8 +7,10 @@
 - program: the text of an `engine.ir.Program`; wanted: for every tensor, whether its gradient may be asked for.
 - outputs (T, *lanes, rows), after (*lanes, rows), and what backward wants to find again, in a form of the core's own.
 
-First derivatives are kernels. For higher ones the adjoint of a step is a program as good as the step itself: it reads
-the states as one more sequence, and runs through this same operator.
+First derivatives are kernels. Where all that backward wants of a step is its outputs, or states that were outputs a
+step earlier, it reads those; otherwise it computes the step again, from checkpoints. For higher derivatives the adjoint
+of a step is a program as good as the step itself: it reads the states as one more sequence, and runs through this same
+operator.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +29,17 @@ from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
 from ..ops.product import multiply
-from .ir import Matrix, Program, parse
+from .ir import Matrix, Program, Value, parse
 from .plan import Plan, plan
 from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
+from .written import Written, states_before
 
 _SETTINGS = "str program, bool[] wanted, SymInt[] lanes, SymInt steps, bool reverse, int checkpoint"
 _library = torch.library.Library("feedbackward", "FRAGMENT")
 _library.define(f"scan_program(Tensor[] tensors, {_SETTINGS}) -> Tensor[]")
-_library.define(f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] d, {_SETTINGS}) -> Tensor[]")
+_library.define(
+    f"scan_program_backward(Tensor[] tensors, Tensor saved, Tensor[] outputs, Tensor[] d, {_SETTINGS}) -> Tensor[]"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Compiled:
 
     step: Program
     adjoint: Adjoint
+    written: Written
     forward: Plan
     backward: Plan
     forward_words: Tensor
@@ -65,15 +71,22 @@ def _program(text: str) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
+def differentiated(text: str, wanted: tuple[bool, ...]) -> Written:
+    """A program and its adjoint, and what backward finds in the outputs."""
+    step = _program(text)
+    return Written(step, adjoint(step, split_wanted(step, wanted)))
+
+
+@functools.lru_cache(maxsize=1024)
 def compiled(text: str, wanted: tuple[bool, ...], lanes: int) -> Compiled:
     """The plans of a program and of its adjoint."""
-    step = _program(text)
-    adj = adjoint(step, split_wanted(step, wanted))
+    written = differentiated(text, wanted)
+    step, adj = written.step, written.adjoint
     read = [v.attr for v in adj.program.order if v.op == "forward"]
     forward = plan(step, read, lanes=lanes)
     backward = plan(adj.program, (), forward.place, lanes)
     words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
-    return Compiled(step, adj, forward, backward, *words)
+    return Compiled(step, adj, written, forward, backward, *words)
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -154,17 +167,22 @@ def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
         steps,
         reverse,
         checkpoint,
-        any(wanted),
+        any(wanted) and made.written.replays,
     )
 
 
-def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+def _backward(
+    tensors: list[Tensor], saved: Tensor, kept: list[Tensor], d: list[Tensor], *settings: Any
+) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
     made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     outputs = len(made.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
+    written = [nothing] * outputs
+    for i, y in zip(made.written.kept, kept, strict=True):
+        written[i] = y
     results = torch.ops.feedbackward.scan_backward.default(
         made.forward_words,
         made.backward_words,
@@ -181,19 +199,35 @@ def _backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: 
         steps,
         reverse,
         checkpoint,
+        [] if made.written.replays else written,
+        [] if made.written.replays else made.written.trails,
     )
-    return _collect(made.step, made.adjoint, t, results, native=True)
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        if isinstance(a, Tensor):
+            return _outer(m, d_y, a, native=True)
+        if a.op == "sequence":
+            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
+        parts = states_before(written[made.written.trails[a.attr]], t.before[a.attr], reverse)
+        (first, initial), (others, earlier) = parts
+        start = _outer(m, d_y[first], initial, native=True)
+        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
+
+    return _collect(made.step, made.adjoint, t, results, product)
 
 
-def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], native: bool) -> list[Tensor]:
-    """From what the adjoint leaves to the gradients of all tensors."""
+Product = Callable[[Matrix, Tensor, Tensor | Value], Tensor]
+
+
+def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], product: Product) -> list[Tensor]:
+    """From what the adjoint leaves to the gradients of all tensors; ``product`` is that of the factors of a matrix."""
     wanted, count = adj.wanted, len(adj.program.outputs)
     outputs, after = results[:count], results[count:]
     held = {i: after[len(step.states) + n] for n, i in enumerate(wanted.held)}
     sequences = {i: outputs[n] for i, n in zip(wanted.sequences, adj.sequences, strict=True)}
     matrices: dict[int, Tensor] = {}
     for m, d_y, a in adj.products:
-        term = _outer(m, outputs[d_y].reshape(-1, m.rows), outputs[a].reshape(-1, m.columns), native)
+        term = product(m, outputs[d_y], outputs[a] if isinstance(a, int) else a)
         matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
     gradients = []
     for given, found in ((t.held, held), (t.matrices, matrices), (t.sequences, sequences), (t.before, after)):
@@ -218,7 +252,8 @@ def as_applied(weights: Tensor, m: Matrix) -> Tensor:
 
 
 def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
-    """The gradient of stored weights: sums of d_y a^T, where there are weights."""
+    """The gradient of stored weights: sums of d_y a^T over all leading axes, where there are weights."""
+    d_y, a = d_y.reshape(-1, m.rows), a.reshape(-1, m.columns)
     if m.transposed:
         m, d_y, a = m.transpose(), a, d_y
     if m.kind == "dense":
@@ -243,15 +278,18 @@ def _fake(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     ]
 
 
-def _fake_backward(tensors: list[Tensor], saved: Tensor, d: list[Tensor], *settings: Any) -> list[Tensor]:
+def _fake_backward(
+    tensors: list[Tensor], saved: Tensor, kept: list[Tensor], d: list[Tensor], *settings: Any
+) -> list[Tensor]:
     program, wanted = settings[:2]
     step = _program(program)
-    kept = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
-    return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, kept, strict=True)]
+    flags = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
+    return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, flags, strict=True)]
 
 
-def _keep(ctx: Any, tensors: Sequence[Tensor], saved: Tensor, settings: Any) -> None:
-    ctx.save_for_backward(*tensors, saved)
+def _keep(ctx: Any, tensors: Sequence[Tensor], results: Sequence[Tensor], settings: Any) -> None:
+    kept = differentiated(settings[0], tuple(settings[1])).kept
+    ctx.save_for_backward(*tensors, results[-1], *(results[i] for i in kept))
     ctx.save_for_forward(*tensors)
     ctx.settings = tuple(settings)
     ctx.set_materialize_grads(False)
@@ -259,16 +297,17 @@ def _keep(ctx: Any, tensors: Sequence[Tensor], saved: Tensor, settings: Any) -> 
 
 def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Of every tensor, from those of outputs and states after."""
-    *tensors, saved = ctx.saved_tensors
     program, wanted, lanes, steps, reverse, _ = ctx.settings
     step = _program(program)
+    there = ctx.saved_tensors  # unpacked once: torch's checkpointing allows no more
+    tensors, (saved, *kept) = there[: len(wanted)], there[len(wanted) :]
     if not torch.is_grad_enabled() and not is_transformed():
         nothing = tensors[0].new_empty(0)
         plain = all(type(t) in _PLAIN for t in tensors)
         backward = _backward if plain else torch.ops.feedbackward.scan_program_backward.default
-        found = backward(tensors, saved, [nothing if x is None else x for x in d], *ctx.settings)
+        found = backward(list(tensors), saved, kept, [nothing if x is None else x for x in d], *ctx.settings)
         return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
-    adj = compiled(program, tuple(wanted), math.prod(lanes)).adjoint
+    adj = differentiated(program, tuple(wanted)).adjoint
     t = Tensors.of(step, tensors)
     like = tensors[0]
     shapes = [(steps, *lanes, v.rows) for v in step.outputs] + [(*lanes, rows) for rows in step.states]
@@ -279,7 +318,12 @@ def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     accumulators = [like.new_zeros((1,) * len(lanes) + (step.held[i],)) for i in adj.wanted.held]
     inputs = [*t.held, *t.matrices, *t.sequences, *outputs[count:], *whole[:count], *whole[count:], *accumulators]
     results = [x for part in run_again(back, inputs, lanes, steps, not reverse) for x in part]
-    found = _collect(step, adj, t, results, native=False)
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        factor = (t.sequences if a.op == "sequence" else outputs[count:])[a.attr] if isinstance(a, Value) else a
+        return _outer(m, d_y, factor.expand(steps, *lanes, m.columns), native=False)
+
+    found = _collect(step, adj, t, results, product)
     return [g if flag else None for g, flag in zip(found, wanted, strict=True)]
 
 
@@ -346,7 +390,7 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        _keep(ctx, inputs[1:], output[-1], inputs[0])
+        _keep(ctx, inputs[1:], output, inputs[0])
         ctx.mark_non_differentiable(output[-1])
 
     @staticmethod
@@ -362,7 +406,7 @@ class _Function(torch.autograd.Function):
 
 
 def _setup_native(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    _keep(ctx, inputs[0], output[-1], inputs[1:])
+    _keep(ctx, inputs[0], output, inputs[1:])
 
 
 def _backward_native(ctx: Any, d: Sequence[Tensor | None]) -> tuple[Any, ...]:

@@ -5,7 +5,8 @@
     tangent:  (vs', vy) = f'(s, x; p) (vs, vx; vp)           forward in time, beside the step itself
 
 Gradients of matrices are not summed up step by step: the adjoint writes both factors, dy and a of each product y = W a,
-and one product of all steps and lanes follows after the loop.
+and one product of all steps and lanes follows after the loop. A factor a that somebody has already is not written: a
+sequence, or a state before the step where the state after it is an output.
 """
 
 from __future__ import annotations
@@ -34,14 +35,19 @@ class Adjoint:
         program: Reads the adjoints of the outputs as sequences and of the states after as states; its leaves of kind
             ``forward`` are values of the step. Its states are those of the step, then the gradients of ``wanted.held``.
         sequences: For every one of ``wanted.sequences``, which output is its gradient.
-        products: For every product with a matrix that is wanted: the matrix as it was applied, and which outputs are
-            the factors of its gradient.
+        products: For every product with a matrix that is wanted: the matrix as it was applied, and the factors of its
+            gradient: which output is dy, and a as an output or as a leaf of the step.
     """
 
     program: Program
     wanted: Wanted
     sequences: tuple[int, ...]
-    products: tuple[tuple[Matrix, int, int], ...]
+    products: tuple[tuple[Matrix, int, int | Value], ...]
+
+
+def trails(step: Program) -> tuple[int | None, ...]:
+    """For every state, the output that it is after the step."""
+    return tuple(step.outputs.index(v) if v in step.outputs else None for v in step.after)
 
 
 def adjoint(step: Program, wanted: Wanted) -> Adjoint:
@@ -94,7 +100,14 @@ def adjoint(step: Program, wanted: Wanted) -> Adjoint:
         return outputs.setdefault(v, len(outputs))
 
     sequences = tuple(output(gradient("sequence", i, step.sequences[i])) for i in wanted.sequences)
-    products = tuple((m, output(d_y), output(a)) for m, d_y, a in factors)
+    trail = trails(step)
+
+    def factor(a: Value) -> int | Value:
+        leaf = a.attr if a.op == "forward" else a
+        known = leaf.op == "sequence" or (leaf.op == "state" and trail[leaf.attr] is not None)
+        return leaf if a.op == "forward" and known else output(a)
+
+    products = tuple((m, output(d_y), factor(a)) for m, d_y, a in factors)
     program = Program(
         held=(),
         matrices=step.matrices,

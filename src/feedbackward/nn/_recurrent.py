@@ -21,6 +21,15 @@ INITIALIZATIONS = ("uniform", "orthogonal", "unit_radius")
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "norm_ih", "norm_hh")
 
 
+def _selected(states: Tensor | tuple[Tensor, ...], axis: int, order: Tensor) -> Any:
+    """h, or (h, c), with the sequences in another order."""
+    return (
+        states.index_select(axis, order)
+        if isinstance(states, Tensor)
+        else tuple(s.index_select(axis, order) for s in states)
+    )
+
+
 class Recurrent(nn.Module):
     """What RNN, GRU and LSTM share; see there."""
 
@@ -194,9 +203,8 @@ class Recurrent(nn.Module):
         given = self._validated(packing.pad(input), first, False, packing.lengths_of(input))
         output, last, *states = self._run(given, self._options(return_all_states))
         if back is not None:
-            last = (
-                last.index_select(1, back) if isinstance(last, Tensor) else tuple(h.index_select(1, back) for h in last)
-            )
+            last = _selected(last, 1, back)
+            states = [_selected(every, 2, back) for every in states]
         return packing.pack(output, input), last, *states
 
     def step(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:

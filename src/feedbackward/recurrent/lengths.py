@@ -67,6 +67,11 @@ def take(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
     return [part.unflatten(0, (g.steps, len(g.members))) for part, g in zip(rows, groups, strict=True)]
 
 
+def clean(part: Tensor, group: Group) -> Tensor:
+    """A group's part with zeros for padding: NaN in it would reach the gradients of weights, as 0 times NaN."""
+    return part if group.valid is None else torch.where(group.valid, part, 0.0)
+
+
 def put(parts: Sequence[Tensor], groups: Sequence[Group], steps: int, batch: int) -> Tensor:
     """Every group's part in its place in (steps, batch, ...), with zeros elsewhere."""
     places = torch.cat([g.places(batch) for g in groups])

@@ -16,7 +16,7 @@ from torch.nn.functional import dropout
 from ..engine.scan import scan
 from ..trees import flatten
 from .cells import Cell, Layer
-from .lengths import Group, groups_of, held, put, put_states, take
+from .lengths import Group, clean, groups_of, held, put, put_states, take
 
 MakeCell = Callable[[Layer, Tensor | None], Cell]
 
@@ -76,9 +76,10 @@ def run(
     if lengths is None or len(lengths) == 0:
         return _run(make_cell, layers, x, first, None, options)
     groups, (steps, batch) = groups_of(lengths), x.shape[:2]
+    parts = [clean(part, g) for part, g in zip(take(x, groups), groups, strict=True)]
     found = [
         _run(make_cell, layers, part, [s.index_select(1, g.members) for s in first], g, options)
-        for part, g in zip(take(x, groups), groups, strict=True)
+        for part, g in zip(parts, groups, strict=True)
     ]
     output = put([r.output for r in found], groups, steps, batch)
     last = [put_states(parts, groups) for parts in zip(*(r.last for r in found), strict=True)]

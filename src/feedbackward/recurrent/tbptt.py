@@ -124,6 +124,7 @@ def _blocks(
             y, loss = _detached(y), loss.detach()
         yield Block(y, _detached(last), time, loss)
         begin, early = _detached(kept), to_keep
+        del y, last, kept  # and with them the graph of this block, before the next one runs
 
 
 def _run(

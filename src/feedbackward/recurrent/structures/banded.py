@@ -85,6 +85,12 @@ class Banded(Structure):
         return min(sum(self.widths) + 1, n)
 
     @override
+    def spectral_radius(self, weight: Tensor) -> Tensor:
+        if 0 in self.widths:  # a triangular matrix: its eigenvalues are its diagonal
+            return weight[self.lower].detach().abs().max()
+        return super().spectral_radius(weight)
+
+    @override
     def uniform_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         super().uniform_(weight, generator)
         weight.masked_fill_(outside_band(weight, *self.widths), 0)
@@ -93,7 +99,8 @@ class Banded(Structure):
     def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         """A product of two block-diagonal orthogonal matrices whose blocks overlap: it has a band, and mixes."""
         n, width = weight.shape[-1], min(*self.widths)
-        sizes = width // 2 + 1, width - width // 2 + 1
+        size = width // 2 + 1
+        sizes = size, max(size, min(width, 1) + 1)  # equal, and half a block apart: they never end at the same row
         factors = []
         for size, shift in zip(sizes, (0, sizes[1] // 2), strict=True):
             starts = [*dict.fromkeys((0, *range(shift, n, size), n))]
