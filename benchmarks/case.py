@@ -66,3 +66,4 @@ class Case:
     floors: Mapping[str, Build]  # work that bounds the time from below; their outputs are not compared
     targets: Sequence[Target] = ()
     memory: bool = False  # whether peak memory is measured, too
+    rounds: int | None = None  # at most so many interleaved rounds, where a call takes long

@@ -21,6 +21,7 @@ def run_case(
     inputs = case.make(small)
     expected = case.expected(inputs)
     tolerance = case.tolerance(inputs)
+    rounds = min(rounds, case.rounds or rounds)
     rows: dict[str, dict[str, Any]] = {}
     ours: Call | None = None
     for name, build in {**case.peers, **case.floors}.items():

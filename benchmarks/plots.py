@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .case import OURS
 
@@ -95,16 +96,24 @@ def _any_timed(case: dict[str, Any] | None) -> bool:
     return case is not None and any("seconds" in row for row in case["rows"].values())
 
 
-def ratios(path: Path, cases: dict[str, dict[str, Any]], names: list[str], peers: list[str]) -> None:
-    """Many cases at a glance: the time of each of some peers in units of ours, one row per case."""
-    found = {
-        cases[name]["title"].removeprefix("scan, ").removesuffix(" to x and the parameters"): {
-            peer: cases[name]["rows"][peer]["ratio"] for peer in peers if "ratio" in cases[name]["rows"].get(peer, {})
+def relative(
+    path: Path, cases: dict[str, dict[str, Any]], names: Sequence[str], peers: Mapping[str, Sequence[str]]
+) -> None:
+    """Many cases at a glance: the time of each of some peers in units of ours, one row per case.
+
+    ``peers`` has, for every label, the names of the rows that it stands for, of which a case has one at most.
+    """
+    found = {}
+    for name in names:
+        rows = cases.get(name, {"rows": {}})["rows"]
+        row = {
+            label: rows[peer]["ratio"]
+            for label, known in peers.items()
+            for peer in known
+            if "ratio" in rows.get(peer, {})
         }
-        for name in names
-        if name in cases
-    }
-    found = {title: row for title, row in found.items() if row}
+        if row:
+            found[_short(cases[name]["title"])] = row
     if not found:
         return
     with plt.rc_context(STYLE):
@@ -112,48 +121,64 @@ def ratios(path: Path, cases: dict[str, dict[str, Any]], names: list[str], peers
         axes.axvline(1, color=OURS_COLOR, linewidth=1.8)
         for place, row in enumerate(found.values()):
             axes.plot([1, *row.values()], [place] * (len(row) + 1), color=FLOOR_COLOR, linewidth=1, zorder=0)
-        for peer, color in zip(peers, ("#c05621", INK, PEER_COLOR), strict=False):
-            points = [(row[peer], place) for place, row in enumerate(found.values()) if peer in row]
+        for label, color in zip(peers, ("#c05621", INK, PEER_COLOR), strict=False):
+            points = [(row[label], place) for place, row in enumerate(found.values()) if label in row]
             if points:
-                axes.plot(*zip(*points, strict=True), "o", color=color, markersize=5, label=peer)
+                axes.plot(*zip(*points, strict=True), "o", color=color, markersize=5, label=label)
         axes.set_yticks(range(len(found)), list(found), fontsize=9)
         axes.invert_yaxis()
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"time of one call relative to {OURS} (the line), logarithmic")
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(peers))
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(peers))
         axes.tick_params(axis="y", length=0)
         save(path)
 
 
-def memory(path: Path, cases: dict[str, dict[str, Any]], name: str) -> None:
-    """Peak memory beyond inputs and outputs of one case."""
-    rows = {
-        peer: row["memory"]["extra_mb"]
-        for peer, row in cases.get(name, {"rows": {}})["rows"].items()
-        if "extra_mb" in row.get("memory", {})
-    }
-    if not rows:
+def _short(title: str) -> str:
+    """What a row of many can do without: the gradients of a backward are those of the other rows."""
+    return title.removeprefix("scan, ").removeprefix("band_matmul, ").split(" to x and the ")[0]
+
+
+def memory(path: Path, cases: dict[str, dict[str, Any]], names: Sequence[str]) -> None:
+    """Peak memory beyond inputs and outputs of a few cases, one below the other."""
+    found = {}
+    for name in names:
+        rows = cases.get(name, {"rows": {}})["rows"]
+        extra = {peer: row["memory"]["extra_mb"] for peer, row in rows.items() if "extra_mb" in row.get("memory", {})}
+        if extra:
+            found[cases[name]["title"]] = extra
+    if not found:
         return
-    names = sorted(rows, key=lambda peer: rows[peer])
+    heights = [0.38 * len(extra) + 0.45 for extra in found.values()]
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(figsize=(9, 0.38 * len(rows) + 1), layout="constrained")
-        axes.barh(
-            names,
-            [rows[peer] for peer in names],
-            color=[OURS_COLOR if peer.startswith(OURS) else PEER_COLOR for peer in names],
-            height=0.72,
+        _, grid = plt.subplots(
+            len(found),
+            figsize=(9, sum(heights) + 0.55),
+            gridspec_kw={"height_ratios": heights},
+            squeeze=False,
+            layout="constrained",
         )
-        for place, peer in enumerate(names):
-            axes.text(rows[peer] + max(rows.values()) * 0.01, place, f"{rows[peer]:,.0f} MB", va="center", fontsize=10)
-        for label, peer in zip(axes.get_yticklabels(), names, strict=True):
-            label.set_fontweight("bold" if peer == OURS else "normal")
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("peak memory beyond inputs and outputs, MB")
-        axes.set_title(cases[name]["title"], loc="left", fontsize=11.5, fontweight="bold")
+        for axes, (title, extra) in zip(grid[:, 0], found.items(), strict=True):
+            _memory_bars(axes, title, extra)
+        grid[-1, 0].set_xlabel("peak memory beyond inputs and outputs, MB")
         save(path)
+
+
+def _memory_bars(axes: Axes, title: str, extra: dict[str, float]) -> None:
+    names = sorted(extra, key=lambda peer: extra[peer])
+    colors = [OURS_COLOR if peer.startswith(OURS) else PEER_COLOR for peer in names]
+    axes.barh(names, [extra[peer] for peer in names], color=colors, height=0.72)
+    for place, peer in enumerate(names):
+        axes.text(extra[peer] + max(extra.values()) * 0.01, place, f"{extra[peer]:,.0f} MB", va="center", fontsize=10)
+    for label, peer in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontweight("bold" if peer == OURS else "normal")
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold")
 
 
 def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
@@ -165,6 +190,7 @@ def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
         "one signal: time": "samples of one signal",
         "scan: time": "scan of a biquad cell: steps of 256 lanes",
         "scan, one lane: time": "scan of a biquad cell: steps of one lane",
+        "BandRNN: channels": "channels of a BandRNN: ±8, batch 16, 100 steps",
     }
     with plt.rc_context(STYLE):
         rows = -(-len(sweeps) // 2)
@@ -184,5 +210,7 @@ def scaling(path: Path, sweeps: dict[str, list[dict[str, float]]]) -> None:
                 axes.xaxis.set_minor_formatter(NullFormatter())
                 axes.minorticks_off()
             axes.grid(True, which="major", color="#e4e7eb", linewidth=0.8)
+        for axes in grid.flat[len(sweeps) :]:
+            axes.set_visible(False)
         figure.legend(*grid[0, 0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=3)
         save(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .case import Case
-from .cases import bank, block, call, cells, linear, recurrent, signal, varying
+from .cases import band, bank, block, call, cells, layers, lengths, linear, products, recurrent, signal, varying
 
 CASES: dict[str, Case] = {
     case.name: case
@@ -22,6 +22,10 @@ CASES: dict[str, Case] = {
         linear.gradient,
         *cells.cases,
         *recurrent.cases,
+        *layers.cases,
+        *lengths.cases,
+        *band.cases,
+        *products.cases,
         *call.cases,
     )
 }

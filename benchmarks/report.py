@@ -9,7 +9,7 @@ from typing import Any
 
 from . import plots
 from .case import OURS
-from .cases import call, cells, recurrent
+from .cases import band, call, cells, layers, lengths, products, recurrent
 from .run import RESULTS
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -38,16 +38,38 @@ def main(arguments: list[str] | None = None) -> None:
         cases,
         ["varying_forward", "varying_gradient", "linear_forward", "linear_gradient"],
     )
-    plots.ratios(
+    plots.relative(
         options.to / "cells.svg",
         cases,
         [case.name for case in cells.cases],
-        ["JAX scan", "PyTorch loop", "numba by hand"],
+        {name: [name] for name in ("JAX scan", "PyTorch loop", "numba by hand")},
     )
     plots.times(options.to / "recurrent.svg", cases, [case.name for case in recurrent.cases])
+    kinds = [kind.upper() for kind in layers.GATES]
+    plots.relative(
+        options.to / "layers.svg",
+        cases,
+        [case.name for case in layers.cases],
+        {"torch.nn": [f"torch.nn.{kind}" for kind in kinds], "JAX scan": ["JAX scan"]},
+    )
+    plots.relative(
+        options.to / "lengths.svg",
+        cases,
+        [case.name for case in lengths.cases],
+        {f"torch.nn, {way}": [f"torch.nn.{kind}, {way}" for kind in kinds] for way in ("packed", "padded and masked")},
+    )
+    plots.times(options.to / "band.svg", cases, [case.name for case in band.cases])
+    plots.relative(
+        options.to / "products.svg",
+        cases,
+        [case.name for case in products.cases],
+        {name: [name] for name in products.OTHERS},
+    )
     plots.times(options.to / "call.svg", cases, [case.name for case in call.cases])
-    plots.memory(options.to / "memory.svg", cases, "bank_gradient")
-    plots.memory(options.to / "scan_memory.svg", cases, "biquad_4096_gradient")
+    plots.memory(options.to / "memory.svg", cases, ["bank_gradient"])
+    plots.memory(options.to / "scan_memory.svg", cases, ["biquad_4096_gradient"])
+    plots.memory(options.to / "layers_memory.svg", cases, [case.name for case in (*layers.cases, *lengths.cases)])
+    plots.memory(options.to / "band_memory.svg", cases, [case.name for case in band.cases])
     if "scaling" in results:
         plots.scaling(options.to / "scaling.svg", results["scaling"])
     (options.to / "README.md").write_text(page(results, {path.name for path in options.to.glob("*.svg")}))
@@ -71,9 +93,19 @@ def page(results: dict[str, Any], pictures: set[str]) -> str:
         _picture(pictures, "others", "Times of varying coefficients and linear recurrences"),
         _picture(pictures, "cells", "Pointwise cells under scan, relative to other libraries"),
         _picture(pictures, "scan_memory", "Peak memory of a scan with gradients"),
-        _picture(pictures, "recurrent", "Times of recurrent layers under scan"),
+        _picture(pictures, "recurrent", "Times of torch.nn's cells under scan"),
+        _picture(pictures, "layers", "Recurrent layers, relative to torch.nn and JAX"),
+        _picture(pictures, "layers_memory", "Peak memory of recurrent layers with gradients"),
+        _picture(pictures, "lengths", "Sequences of different lengths, relative to torch.nn"),
+        _picture(pictures, "band", "Times of a recurrent layer with a band"),
+        _picture(pictures, "band_memory", "Peak memory of a recurrent layer with a band"),
+        _picture(pictures, "products", "Ways to multiply by a band, relative to the native one"),
         _picture(pictures, "call", "What a call and a trace cost"),
     ]
+    if any(case.name in results["cases"] for case in products.cases):
+        parts += ["## Ways to multiply by a band\n", _ways(results["cases"])]
+    if "weights" in results:
+        parts += ["## What a band weighs\n", _weights(results["weights"])]
     if "scaling" in results:
         parts += ["## Cost against size\n", _scaling(results["scaling"])]
         parts += [_picture(pictures, "scaling", "Cost against size")]
@@ -157,6 +189,28 @@ def _case(case: dict[str, Any]) -> str:
             weight = row.get("memory", {})
             cells.append(f"{max(weight['extra_mb'], 0):,.1f} MB" if "extra_mb" in weight else weight.get("reason", ""))
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _ways(cases: dict[str, dict[str, Any]]) -> str:
+    """The time of each way, and which is the fastest."""
+    ways = {OURS: "native", **{name: name.removeprefix("by ") for name in products.OTHERS}}
+    lines = ["| product | " + " | ".join(ways.values()) + " | fastest |", "|---|" + "---:|" * len(ways) + "---|"]
+    for name in (case.name for case in products.cases if case.name in cases):
+        rows = cases[name]["rows"]
+        ratios = {way: rows[way]["ratio"] if way != OURS else 1.0 for way in ways if "ratio" in rows.get(way, {})}
+        cells = [plots.seconds_text(rows[way]["seconds"]) if way in ratios else "–" for way in ways]
+        best = ways[min(ratios, key=lambda way: ratios[way])] if ratios else "–"
+        title = cases[name]["title"].removeprefix("band_matmul, ")
+        lines.append(f"| {title} | " + " | ".join(cells) + f" | {best} |")
+    return "\n".join(lines) + "\n"
+
+
+def _weights(rows: list[dict[str, Any]]) -> str:
+    lines = ["| layer | recurrent matrix | all parameters | Adam keeps |", "|---|---:|---:|---:|"]
+    for row in rows:
+        megabytes = [f"{row[key]:.2f} MB" for key in ("recurrent_mb", "parameters_mb", "adam_mb")]
+        lines.append(f"| {row['layer']} | " + " | ".join(megabytes) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     from .quiet import Quiet
     from .registry import CASES
     from .scaling import instruction_sets, sweeps
+    from .weights import weigh
 
     torch.set_num_threads(options.threads)
     if options.list:
@@ -82,6 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         results["quiet_rounds"], results["disturbed_rounds"] = quiet.quiet, quiet.disturbed
         _write(options.json, results)
+    results["weights"] = weigh()
     if not options.no_scaling:
         print("Cost against size", flush=True)
         results["scaling"] = sweeps(min(rounds, 5), quiet, options.small)

@@ -1,4 +1,4 @@
-"""How the cost grows with time, lanes and sections, and what each instruction set costs."""
+"""How the cost grows with time, lanes, sections and channels, and what each instruction set costs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .case import OURS, Inputs
+from .cases import band
 from .cases.cells import maker
 from .quiet import Quiet
 from .signals import make_bank
@@ -47,6 +48,9 @@ SWEEPS: dict[str, Sweep] = {
     "one signal: time": Sweep(_powers(8, 22), lambda n: make_bank(1, 1, 1, n)),
     "scan: time": _scan(256, 17),
     "scan, one lane: time": _scan(1, 20),
+    "BandRNN: channels": Sweep(
+        _powers(8, 14), lambda n: band.maker(100, 16, 16, n)(False), "ours_layers", "band_forward", "band_gradient"
+    ),
 }
 ISA_CASES = (
     "bank_forward",
@@ -58,6 +62,9 @@ ISA_CASES = (
     "biquad_512_gradient",
     "compressor_512_gradient",
     "rnn_gradient",
+    "layer_gru_gradient",
+    "layer_lstm_gradient",
+    "band_gradient",
 )
 
 

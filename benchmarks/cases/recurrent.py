@@ -1,4 +1,4 @@
-"""Recurrent layers: a cell of torch.nn under `fb.scan` against torch.nn's layer, and a matrix that is a band.
+"""A cell of torch.nn under `fb.scan`, against torch.nn's layer.
 
     h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh),    x (T, B, input) -> h (T, B, hidden)
 
@@ -15,7 +15,6 @@ from ..case import OURS, Build, Case, Inputs, Target
 from ..peers import peer
 
 EPSILON = float(np.finfo(np.float32).eps)
-BAND = 8  # diagonals below the main one, and above it
 
 
 def maker(gates: int, batch: int, steps: int = 1000, features: int = 64, hidden: int = 128) -> Callable[[bool], Inputs]:
@@ -25,24 +24,12 @@ def maker(gates: int, batch: int, steps: int = 1000, features: int = 64, hidden:
         time = 20 if small else steps
         rng = np.random.default_rng(0)
         x, g = (rng.standard_normal((time, batch, size), np.float32) for size in (features, hidden))
-        return {"x": x, "g": g} | _weights(rng, gates * hidden, features, hidden, hidden)
+        return {"x": x, "g": g} | parameters(rng, gates * hidden, features, hidden, hidden)
 
     return make
 
 
-def make_band(small: bool) -> Inputs:
-    """The weights on a band are stored as one: W[i, j] is weight_hh[j - i + 8, i], and what is outside of W is 0."""
-    time, batch, features, hidden = (20, 2, 8, 64) if small else (500, 16, 128, 1024)
-    rng = np.random.default_rng(0)
-    x, g = (rng.standard_normal((time, batch, size), np.float32) for size in (features, hidden))
-    inputs = {"x": x, "g": g} | _weights(rng, hidden, features, 2 * BAND + 1, 2 * BAND + 1)
-    band = np.ascontiguousarray(inputs["weight_hh"].T)
-    column = np.arange(hidden) + np.arange(-BAND, BAND + 1)[:, None]
-    band[(column < 0) | (column >= hidden)] = 0
-    return inputs | {"weight_hh": band}
-
-
-def _weights(rng: np.random.Generator, rows: int, features: int, columns: int, fan: int) -> dict[str, np.ndarray]:
+def parameters(rng: np.random.Generator, rows: int, features: int, columns: int, fan: int) -> dict[str, np.ndarray]:
     shapes = {"weight_ih": (rows, features), "weight_hh": (rows, columns), "bias_ih": rows, "bias_hh": rows}
     return {name: rng.uniform(-1, 1, shape).astype(np.float32) / np.float32(fan**0.5) for name, shape in shapes.items()}
 
@@ -92,33 +79,9 @@ def _case(kind: str, batch: int, gradients: bool) -> Case:
         peers=peers,
         floors={},
         targets=(Target("speedup", 5.0 if batch == 1 else 2.0, f"torch.nn.{kind.upper()}"),),
-        memory=gradients and kind == "rnn" and batch > 1,
-    )
-
-
-def _band_case(gradients: bool) -> Case:
-    suffix = "_gradient" if gradients else "_forward"
-    what = "forward and backward to x and the weights" if gradients else "forward"
-    return Case(
-        name=f"band{suffix}",
-        title=f"scan, tanh cell with a band of ±8, 500 steps, batch 16, 128 to 1024 channels, {what}",
-        make=make_band,
-        expected=expected("band" + suffix),
-        tolerance=gradient_tolerance if gradients else tolerance,
-        peers={
-            OURS: peer("ours_recurrent", "band" + suffix),
-            "feedbackward, by slices": peer("ours_recurrent", "band_slices" + suffix),
-            "torch.nn.RNN, masked": peer("torch_recurrent", "band" + suffix),
-            "JAX scan, by slices": peer("jax_recurrent", "band" + suffix),
-        },
-        floors={},
-        targets=(Target("speedup", 10.0, "torch.nn.RNN, masked"),),
-        memory=gradients,
     )
 
 
 cases = [
     *(_case(kind, batch, gradients) for kind in ("rnn", "gru") for batch in (32, 1) for gradients in (False, True)),
-    _band_case(gradients=False),
-    _band_case(gradients=True),
 ]

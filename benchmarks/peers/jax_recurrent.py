@@ -35,6 +35,18 @@ def _gru(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     return _scan(step, x @ w_ih.T + b_ih, w_hh.shape[1])
 
 
+def _lstm(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    def step(carry: Any, now: Any) -> tuple[Any, Any]:
+        h, c = carry
+        i, f, g, o = jnp.split(now + h @ w_hh.T, 4, -1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zero = jnp.zeros((x.shape[1], w_hh.shape[1]), x.dtype)
+    return jax.lax.scan(step, (zero, zero), x @ w_ih.T + b_ih + b_hh)[1]
+
+
 def _band(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     width, hidden = w_hh.shape
 
@@ -72,6 +84,16 @@ def gru_forward(inputs: Inputs) -> Call:
 def gru_gradient(inputs: Inputs) -> Call:
     """The same with gradients."""
     return _gradient(_gru, inputs)
+
+
+def lstm_forward(inputs: Inputs) -> Call:
+    """An LSTM layer."""
+    return _forward(_lstm, inputs)
+
+
+def lstm_gradient(inputs: Inputs) -> Call:
+    """The same with gradients."""
+    return _gradient(_lstm, inputs)
 
 
 def band_forward(inputs: Inputs) -> Call:

@@ -1,4 +1,4 @@
-"""torch.nn's layers, the same cells in a loop over time, and a band as a dense matrix under a mask."""
+"""torch.nn's layers, and the same cells in a loop over time."""
 
 from __future__ import annotations
 
@@ -105,6 +105,16 @@ def gru_gradient(inputs: Inputs) -> Call:
     return module_gradient(inputs, *module(nn.GRU, inputs, "_l0"), _layer)
 
 
+def lstm_forward(inputs: Inputs) -> Call:
+    """torch.nn.LSTM."""
+    return module_forward(inputs, module(nn.LSTM, inputs, "_l0")[0], _layer)
+
+
+def lstm_gradient(inputs: Inputs) -> Call:
+    """torch.nn.LSTM with gradients."""
+    return module_gradient(inputs, *module(nn.LSTM, inputs, "_l0"), _layer)
+
+
 def rnn_loop_forward(inputs: Inputs) -> Call:
     """torch.nn.RNNCell, step by step."""
     return module_forward(inputs, module(nn.RNNCell, inputs)[0], _loop)
@@ -123,27 +133,3 @@ def gru_loop_forward(inputs: Inputs) -> Call:
 def gru_loop_gradient(inputs: Inputs) -> Call:
     """The same with gradients."""
     return module_gradient(inputs, *module(nn.GRUCell, inputs), _loop)
-
-
-def _masked(x: torch.Tensor, weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """What torch.nn.RNN calls, with a dense matrix that holds the band; its gradient is the dense one, masked."""
-    band = weights["weight_hh"]
-    hidden, width = band.shape[1], band.shape[0]
-    row = torch.arange(hidden).expand(width, hidden)
-    column = row + torch.arange(width)[:, None] - width // 2
-    inside = (column >= 0) & (column < hidden)
-    dense = band.new_zeros(hidden, hidden).index_put((row[inside], column[inside]), band[inside])
-    parameters = [weights["weight_ih"], dense, weights["bias_ih"], weights["bias_hh"]]
-    start = x.new_zeros(1, x.shape[1], hidden)
-    h: torch.Tensor = torch.rnn_tanh(x, start, parameters, True, 1, 0.0, True, False, False)[0]
-    return h
-
-
-def band_forward(inputs: Inputs) -> Call:
-    """torch.nn.RNN with a dense matrix that is zero outside of the band."""
-    return forward(inputs, _masked)
-
-
-def band_gradient(inputs: Inputs) -> Call:
-    """The same with gradients."""
-    return gradient(inputs, _masked)
