@@ -91,7 +91,7 @@ def test_sums_over_time(steps, lanes, rows, op, dtype):
     results = []
     for every in (0, -1, 7, 64, 1000):
         saved = run(p, [held], (), [x], (), [lanes], [rows], steps, every=every)[-1]
-        settings = ([lanes], [], steps, False, every)
+        settings = ([lanes], [], steps, False, every, [], [])
         after = torch.ops.feedbackward.scan_backward(
             p.words(), q.words(), [held], [], [x], [], saved, [], [g], [before], *settings
         )

@@ -290,7 +290,8 @@ private:
         if (!slots.planar || row > native<S>) return false;
         for (int64_t i = core_; i < late_; ++i) {
             const Places& p = places_[i];
-            if (is_coupled(p.op) || step_[i].count > row || step_[i].run == copy_exactly<S>) return false;
+            const Step<S>& s = step_[i];
+            if (is_coupled(p.op) || s.count > row || s.broadcast || s.run == copy_exactly<S>) return false;
             if (p.dst.stride && p.dst.stride != row) return false;
             for (int k = 0; k < p.operands; ++k)
                 if (p.operand[k].stride && p.operand[k].stride != row) return false;

@@ -100,7 +100,7 @@ def _leaf(tensor: Tensor, wide: bool, wanted: bool) -> Tensor:
 
 def _compare(results: Results, wide: bool) -> None:
     for what, mine, true in results:
-        if mine.shape != true.shape or mine.dtype != true.dtype:
+        if mine.shape != true.shape or (mine.dtype != true.dtype and not wide):
             raise _difference(what)
         if not true.numel():
             continue
