@@ -32,14 +32,15 @@ def test_exported_for_any_length(strict):
 
 
 class Recurrent(nn.Module):
-    """A cell of torch.nn under scan, and a layer on top."""
+    """A cell of torch.nn under scan, a recurrent layer of ours and one of torch.nn's on top."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.cell, self.head = nn.GRUCell(3, 5, dtype=torch.float64), nn.Linear(5, 2, dtype=torch.float64)
+        self.cell, self.head = nn.GRUCell(3, 5, dtype=torch.float64), nn.Linear(8, 2, dtype=torch.float64)
+        self.layer = fb.nn.LSTM(5, 4, num_layers=2, bidirectional=True, dtype=torch.float64)
 
     def forward(self, x):
-        return self.head(fb.scan(self.cell, x.new_zeros(x.shape[1], 5), x)[1])
+        return self.head(self.layer(fb.scan(self.cell, x.new_zeros(x.shape[1], 5), x)[1])[0])
 
 
 def _train(rank, folder):

@@ -1,6 +1,7 @@
 // The interpreter: a program's instructions, bound to the places of its slots: early ones for all steps of a chunk, the
 // core step after step, late ones for all steps again.
 #pragma once
+#include "chain.hpp"
 #include "pack.hpp"
 #include "summation.hpp"
 
@@ -50,6 +51,7 @@ public:
         for (int64_t i = slots.sections.early; i < slots.sections.late; ++i) bind(i, packs.of(i));
         late_ = steps_;
         for (int64_t i = slots.sections.late; i < p.codes; ++i) bind(i, packs.of(i));
+        is_chain_ = is_chain();
     }
 
     // The constants of a tile; what is held is loaded by whoever has it.
@@ -84,7 +86,8 @@ public:
     // The instructions of one thread, whose addresses move on as time does.
     class Runner {
     public:
-        explicit Runner(const Machine& m) : machine_(m), step_(m.steps_), moving_(m.steps_ * addresses) {
+        explicit Runner(const Machine& m)
+            : machine_(m), step_(m.steps_), moving_(m.steps_ * addresses), scalars_(m.links()), rows_(m.links()) {
             for (int64_t i = 0; i < m.steps_; ++i) step_[i] = m.step_[i];
         }
 
@@ -95,13 +98,12 @@ public:
             const int direction = m.slots.direction;
             const int64_t start = direction > 0 ? 0 : steps - 1;
             move_states(region, start, true);
-            int64_t moving = 0;
-            for (int64_t i = m.core_; i < m.late_; ++i) moving = settle(i, region, start, direction, moving);
-            const Step<S>*const core = step_.get() + m.core_, *const end = step_.get() + m.late_;
-            for (int64_t t = 0; t < steps; ++t) {
-                for (const Step<S>* s = core; s != end; ++s) s->run(*s);
-                for (int64_t i = 0; i < moving; ++i) *moving_[i].address += moving_[i].stride;
-            }
+            if (!m.is_chain_)
+                step_by_step(region, start, steps);
+            else if (m.slots.scalar())
+                chained(scalars_, region, start, steps);
+            else
+                chained(rows_, region, start, steps);
             move_states(region, direction > 0 ? steps - 1 : 0, false);
             for (int64_t i = m.late_; i < m.steps_; ++i) at_once(i, region, first, steps);
         }
@@ -124,6 +126,42 @@ public:
             for (int k = 0; k < p.operands; ++k) place(step_[i].operand[k], p.operand[k]);
             step_[i].scratch = region[fixed].data + p.scratch;
             return moving;
+        }
+
+        // The core, from step `start` on.
+        void step_by_step(const Region<S>* region, int64_t start, int64_t steps) {
+            const Machine& m = machine_;
+            int64_t moving = 0;
+            for (int64_t i = m.core_; i < m.late_; ++i) moving = settle(i, region, start, m.slots.direction, moving);
+            const Step<S>*const core = step_.get() + m.core_, *const end = step_.get() + m.late_;
+            for (int64_t t = 0; t < steps; ++t) {
+                for (const Step<S>* s = core; s != end; ++s) s->run(*s);
+                for (int64_t i = 0; i < moving; ++i) *moving_[i].address += moving_[i].stride;
+            }
+        }
+
+        template <int W>
+        void chained(const Zeros<Link<S, W>>& chain, const Region<S>* region, int64_t start, int64_t steps) {
+            const Machine& m = machine_;
+            typename vector_of<S, W>::type last = {};
+            for (int64_t i = m.core_; i < m.late_; ++i) {
+                settle(i, region, start, 1, 0);
+                Link<S, W>& l = chain[i - m.core_];
+                const Places& p = m.places_[i];
+                l.step = &step_[i];
+                l.dst = step_[i].dst;
+                l.dst_mask = p.dst.stride ? -1 : 0;
+                int from = 0;
+                for (int k = 0; k < 3; ++k) {
+                    const bool exists = k < p.operands;
+                    l.operand[k] = exists ? step_[i].operand[k] : l.dst;
+                    l.mask[k] = exists && p.operand[k].stride ? -1 : 0;
+                    if (exists && m.is_last(i, k)) from |= 1 << k;
+                    if (exists && i == m.core_ && m.is_last(i, k)) last = load<S, W>(l.operand[k]);
+                }
+                l.run = link_of<S, W>(p.op, from);
+            }
+            run_chain(chain.get(), m.links(), last, steps, m.slots.direction * m.slots.padded(1));
         }
 
         // An early or late instruction.
@@ -160,18 +198,21 @@ public:
         const Machine& machine_;
         Zeros<Step<S>> step_;
         Zeros<Moving> moving_;
+        Zeros<Link<S, 1>> scalars_;
+        Zeros<Link<S, native<S>>> rows_;
     };
 
 private:
     struct Places {
         Place dst, operand[3];
+        Op op;
         int64_t operands, scratch;
         int64_t all;    // scalars of a step, where one call does all steps of a chunk
         int64_t parts;  // of a sum over time
     };
 
     void copy_state(int64_t i) {
-        places_[steps_] = {slots.before[i], {slots.home[i]}, 1, 0, 0, 0};
+        places_[steps_] = {slots.before[i], {slots.home[i]}, Op::copy, 1, 0, 0, 0};
         Step<S>& s = step_[steps_++];
         s.L = slots.L;
         s.count = slots.program.slot[i].rows * slots.L;
@@ -188,6 +229,7 @@ private:
         s.rows = c.rows;
         s.count = c.rows * slots.L;
         places.dst = slots.place[c.dst];
+        places.op = c.op;
         places.operands = arity(c.op);
         for (int k = 0; k < arity(c.op); ++k) {
             places.operand[k] = slots.read_at(code, c.operand[k]);
@@ -242,6 +284,29 @@ private:
         slots.reserve(places.parts * stride);
     }
 
+    // Whether the core is a chain of instructions on one row each, which is one scalar or one register.
+    bool is_chain() const {
+        const int64_t row = slots.padded(1);
+        if (!slots.planar || row > native<S>) return false;
+        for (int64_t i = core_; i < late_; ++i) {
+            const Places& p = places_[i];
+            if (is_coupled(p.op) || step_[i].count > row || step_[i].run == copy_exactly<S>) return false;
+            if (p.dst.stride && p.dst.stride != row) return false;
+            for (int k = 0; k < p.operands; ++k)
+                if (p.operand[k].stride && p.operand[k].stride != row) return false;
+        }
+        return true;
+    }
+    int64_t links() const { return is_chain_ ? late_ - core_ : 0; }
+
+    // Whether operand k of step i is what the step before it left; before the first one that is the last one, a step of
+    // time ago.
+    bool is_last(int64_t i, int k) const {
+        Place from = places_[i > core_ ? i - 1 : late_ - 1].dst;
+        if (i == core_) from.within -= slots.direction * from.stride;
+        return from == places_[i].operand[k];
+    }
+
     // Constant and held slots as they are, not views of them, fill a vector; also when an adjoint names them.
     Kind kind_of(int64_t i) const {
         const Slot& s = slots.program.slot[i];
@@ -252,6 +317,7 @@ private:
     Zeros<Step<S>> step_;
     Zeros<Places> places_;
     int64_t core_ = 0, late_ = 0, steps_ = 0;  // where the core begins and ends; how many there are in all
+    bool is_chain_ = false;
 };
 
 }  // namespace FB_NAMESPACE

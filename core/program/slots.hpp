@@ -21,6 +21,8 @@ enum Base { fixed, staged, kept, forward_staged, forward_kept, bases };
 // In a region for `apart` steps, at step t: scalar offset * apart + within + t * stride.
 struct Place {
     int64_t base, offset, within, stride;
+
+    bool operator==(const Place&) const = default;
 };
 
 template <class S>

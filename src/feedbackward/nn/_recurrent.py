@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ..recurrent import packed as packing
-from ..recurrent.arguments import Given, validated
+from ..recurrent.arguments import Given, check_share, validated
 from ..recurrent.cells import GATES
 from ..recurrent.stack import Options
 from ..recurrent.structures import Dense, Matrix, Structure
@@ -59,9 +59,8 @@ class Recurrent(nn.Module):
         for argument, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             check_count(name, argument, size, 1)
         check_count(name, "proj_size", proj_size, 0)
-        for argument, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-                raise ValueError(f"{name}: {argument} is {rate!r}, expected a share from 0 to below 1")
+        check_share(name, "dropout", dropout)
+        check_share(name, "recurrent_dropout", recurrent_dropout)
         if proj_size >= hidden_size:
             raise ValueError(f"{name}: proj_size is {proj_size}, expected less than hidden_size = {hidden_size}")
         if structure is not None and not isinstance(structure, Structure):
@@ -197,9 +196,10 @@ class Recurrent(nn.Module):
         if lengths is not None:
             raise ValueError(f"{type(self).__name__}: a PackedSequence has lengths of its own; leave lengths out")
         order, back = input.sorted_indices, input.unsorted_indices
-        first = {
-            name: h if h is None or order is None else h.index_select(1, order) for name, h in self._states(hx).items()
-        }
+        first = self._states(hx)
+        if order is not None:  # a state of another size is left to be refused
+            fits = {n: isinstance(h, Tensor) and h.ndim == 3 and h.shape[1] == len(order) for n, h in first.items()}
+            first = {n: _selected(h, 1, order) if h is not None and fits[n] else h for n, h in first.items()}
         given = self._validated(packing.pad(input), first, False, packing.lengths_of(input))
         output, last, *states = self._run(given, self._options(return_all_states))
         if back is not None:

@@ -133,6 +133,10 @@ def _fake(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
     return torch.empty_like(x)
 
 
+def _fake_outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
+    return x.new_empty(lower + upper + 1, x.shape[-1])
+
+
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[:2])
     ctx.widths = inputs[2:]
@@ -156,4 +160,5 @@ def _outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
 
 _library.impl("band_matmul", _product, "CPU")
 torch.library.register_fake("feedbackward::band_matmul", _fake, lib=_library)
+torch.library.register_fake("feedbackward::band_outer", _fake_outer, lib=_library)
 torch.library.register_autograd("feedbackward::band_matmul", _backward, setup_context=_keep, lib=_library)

@@ -99,6 +99,12 @@ def validated(
     return Given(time_first, layers, first, found, batched, batch_first)
 
 
+def check_share(name: str, argument: str, rate: Any) -> None:
+    """Raise a ValueError unless rate is a number from 0 to below 1."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise ValueError(f"{name}: {argument} is {rate!r}, expected a share from 0 to below 1")
+
+
 def _layers(
     name: str,
     weights: Mapping[str, Weights | None],
@@ -152,7 +158,10 @@ def _check_layer(
         raise ValueError(f"{name}: {what} of {where} has shape {shape}, expected {expected} = ({means}){cause}")
 
     shape = tuple(layer.weight_ih.shape)
-    is_transposed = len(shape) == 2 and shape[0] == columns and (shape[1] % gates == 0) and shape[0] != shape[1]
+    reads_x = below is not None and len(shape) == 2 and shape[1] == x.shape[-1] != columns
+    is_transposed = (
+        not reads_x and len(shape) == 2 and shape[0] == columns and shape[1] % gates == 0 and shape[0] != shape[1]
+    )
     other = shape[1] // gates if is_transposed and shape[1] != columns else n
     axis = 0 if batch_first else 1
     refuse(
@@ -168,10 +177,7 @@ def _check_layer(
         ),
         f"{size}, {of_what}",
         [
-            (
-                below is not None and len(shape) == 2 and shape[1] == x.shape[-1],
-                "layers above the first read the output of the layer below, not x",
-            ),
+            (reads_x, "layers above the first read the output of the layer below, not x"),
             (is_transposed, "it looks transposed, weights stand at the left: W x"),
             (
                 below is None and x.ndim == 3 and len(shape) == 2 and shape[1] in (x.shape[axis], x.shape[1 - axis]),

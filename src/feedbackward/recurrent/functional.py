@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from . import stack
-from .arguments import Given, Weights, validated
+from .arguments import Given, Weights, check_share, validated
 from .cells import Activation, activation_of, gru_cell, lstm_cell, rnn_cell
 from .stack import MakeCell, Options
 from .structures import Structure
@@ -82,6 +82,7 @@ def rnn(
         Elman, "Finding structure in time", Cognitive Science 14, 1990.
     """
     activation = activation_of("rnn", nonlinearity)
+    check_share("rnn", "dropout", dropout)
     given = validated(
         "rnn",
         x,
@@ -153,6 +154,7 @@ def gru(
     Source:
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, with torch.nn's place of r.
     """
+    check_share("gru", "dropout", dropout)
     given = validated(
         "gru",
         x,
@@ -229,6 +231,7 @@ def lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; the projection: Sak, Senior
         and Beaufays, 2014.
     """
+    check_share("lstm", "dropout", dropout)
     given = validated(
         "lstm",
         x,
