@@ -64,7 +64,7 @@ def _case(gradients: bool) -> Case:
         floors={},
         targets=(Target("speedup", 15.0, "torch.nn.RNN, masked"),),
         memory=gradients,
-        rounds=7,
+        rounds=5,
     )
 
 

@@ -102,6 +102,7 @@ def _case(name: str, lanes: int, gradients: bool) -> Case:
         floors={},
         targets=_targets(lanes, gradients),
         memory=gradients and name == "biquad" and lanes in (4096, 1),
+        rounds=5,
     )
 
 

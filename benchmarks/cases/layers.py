@@ -46,7 +46,7 @@ def _case(kind: str, size: str, gradients: bool) -> Case:
         floors={},
         targets=_targets(kind, size, gradients),
         memory=gradients and not size,
-        rounds=3 if hidden > 128 else 7,
+        rounds=2 if hidden > 128 else 5,
     )
 
 

@@ -81,7 +81,7 @@ def _case(each_side: int, shape: tuple[int, ...], gradients: bool) -> Case:
         tolerance=gradient_tolerance if gradients else tolerance,
         peers={name: peer("band_products", way + suffix) for name, way in {OURS: "native", **OTHERS}.items()},
         floors={},
-        rounds=3 if in_time else 5,
+        rounds=2 if in_time else 5,
     )
 
 

@@ -2,7 +2,7 @@
 
     h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh),    x (T, B, input) -> h (T, B, hidden)
 
-A GRU has torch.nn's equations. Gradients go to x and to every weight.
+A GRU has torch.nn's equations. Gradients go to x and to every weight. The same layers in JAX are among `layers`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ def _case(kind: str, batch: int, gradients: bool) -> Case:
     peers: dict[str, Build] = {
         OURS: peer("ours_recurrent", kind + suffix),
         f"torch.nn.{kind.upper()}": peer("torch_recurrent", kind + suffix),
-        "JAX scan": peer("jax_recurrent", kind + suffix),
         "PyTorch loop": peer("torch_recurrent", kind + "_loop" + suffix),
     }
     what = "forward and backward to x and the weights" if gradients else "forward"
@@ -79,6 +78,7 @@ def _case(kind: str, batch: int, gradients: bool) -> Case:
         peers=peers,
         floors={},
         targets=(Target("speedup", 5.0 if batch == 1 else 2.0, f"torch.nn.{kind.upper()}"),),
+        rounds=5,
     )
 
 
