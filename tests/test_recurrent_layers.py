@@ -50,6 +50,18 @@ def test_nonlinearities_that_torch_lacks(name: str) -> None:
     assert_agrees(layer, lambda x, h: stacked_loop(layer, x, h, activation=function)[:2], x, h)
 
 
+def test_a_nonlinearity_that_is_a_module_learns() -> None:
+    """Its parameters are the layer's, receive gradients, and are not drawn anew with the weights."""
+    layer = fb.nn.RNN(INPUT, HIDDEN, 2, nonlinearity=nn.PReLU(init=0.3), dtype=torch.float64).double()
+    assert list(layer.state_dict())[-1] == "nonlinearity.weight"
+    layer.reset_parameters()
+    assert layer.nonlinearity.weight.item() == pytest.approx(0.3)
+    x, h = sequence(layer, 6, 5), first_state(layer, 5)
+    assert_agrees(layer, lambda x, h: stacked_loop(layer, x, h, activation=layer.nonlinearity)[:2], x, h)
+    cell = fb.nn.BandRNNCell(INPUT, HIDDEN, 1, nonlinearity=nn.PReLU(init=0.3))
+    assert cell.nonlinearity.weight.item() == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("structure", [None, fb.Banded(1)])
 def test_layer_norm(kind: str, structure: fb.Banded | None) -> None:

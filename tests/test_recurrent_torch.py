@@ -129,6 +129,19 @@ def test_functions_are_the_modules(kind: str, settings: dict) -> None:
     assert torch.equal(found.values[0], mine(x, state)[0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_bias_of_two(kind: str) -> None:
+    """A function takes either bias alone: the other one is zero."""
+    mine, theirs = twins(kind)
+    x, weights = randn(6, 5, INPUT), dict(mine.named_parameters())
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    for missing in ("bias_ih", "bias_hh"):
+        given = {name: weights[f"{name}_l0"] for name in names if name != missing}
+        full = {**weights, f"{missing}_l0": torch.zeros_like(weights[f"{missing}_l0"])}
+        expected = torch.func.functional_call(theirs, full, (x,))
+        torch.testing.assert_close(getattr(fb, kind.lower())(x, **given), expected)
+
+
 def test_a_projection_as_a_function() -> None:
     theirs = nn.LSTM(INPUT, HIDDEN, proj_size=2, dtype=torch.float64)
     x, (h, c) = randn(6, 5, INPUT), first_state(theirs, 5)

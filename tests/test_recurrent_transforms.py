@@ -224,6 +224,21 @@ def test_autocast_leaves_the_recurrence_in_its_precision(kind: str, dtype: torch
     same(gradients, truth, 1e-5)
 
 
+@every_layer
+def test_the_first_call_in_inference_mode(name: str) -> None:
+    """The program is checked there too, and serves training afterwards."""
+    layer = LAYERS[name]()
+    x = sequence(layer, 5, 11)  # a batch that no other test has: the cell is new
+    with torch.inference_mode():
+        found = layer(x)
+        layer(x.clone())
+        again = layer(x, lengths=[5, 0, 1, 2, 3, 4, 5, 1, 2, 3, 4])
+    assert all(t.is_inference() for t in tensors_of(found, again))
+    truth = layer(x)
+    same([t.clone() for t in tensors_of(found)], tensors_of(truth))
+    assert all(g.isfinite().all() for g in torch.autograd.grad(total(truth), list(layer.parameters())))
+
+
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_inside_of_a_model(checkpointed: bool) -> None:
     """Between other layers, with torch's own checkpointing around it, tied weights and frozen ones."""

@@ -111,7 +111,7 @@ class Recurrent(nn.Module):
         """Weights of torch.nn's distribution, uniform in +-1 / sqrt(hidden_size); recurrent ones as asked for."""
         bound = 1 / math.sqrt(self.hidden_size)
         with torch.no_grad():
-            for name, weight in self.named_parameters():
+            for name, weight in self.named_parameters(recurse=False):
                 if name.startswith("norm_"):
                     weight.fill_(1)
                 elif name.startswith("weight_hh") and not self.proj_size:

@@ -159,7 +159,7 @@ class BandRNNCell(nn.Module):
         """Weights of torch.nn's distribution; of the band, uniform in +-1 / sqrt(entries of a row)."""
         bound = 1 / math.sqrt(self.hidden_size)
         with torch.no_grad():
-            for weight in self.parameters():
+            for weight in self.parameters(recurse=False):
                 weight.uniform_(-bound, bound)
             self.structure.uniform_(self.weight_hh)
 

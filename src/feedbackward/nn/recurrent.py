@@ -91,7 +91,6 @@ class RNN(Recurrent):
         checkpoint: str | int | None = "auto",
     ) -> None:
         activation_of(type(self).__name__, nonlinearity)
-        self.nonlinearity = nonlinearity
         super().__init__(
             input_size,
             hidden_size,
@@ -108,6 +107,7 @@ class RNN(Recurrent):
             recurrent_dropout=recurrent_dropout,
             checkpoint=checkpoint,
         )
+        self.nonlinearity = nonlinearity  # a module among its modules, if it is one
 
     def _cell(self, layer: Any, mask: Tensor | None = None) -> Any:
         return rnn_cell(layer, activation_of("RNN", self.nonlinearity), mask)

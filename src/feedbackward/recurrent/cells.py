@@ -86,7 +86,8 @@ class Layer:
 
     def of_input(self, x: Tensor, bias_hh: Tensor | None) -> Tensor:
         """W_ih x + b_ih, with as much of b_hh as no gate multiplies."""
-        bias = self.bias_ih if self.bias_ih is None or bias_hh is None else self.bias_ih + bias_hh
+        given = [b for b in (self.bias_ih, bias_hh) if b is not None]
+        bias = given[0] + given[1] if len(given) == 2 else given[0] if given else None
         if self.norm_ih is None:
             return linear(x, self.weight_ih, bias)
         return layer_norm(linear(x, self.weight_ih), self.norm_ih.shape, self.norm_ih, bias)
