@@ -161,6 +161,8 @@ def test_dropout_of_a_function_and_of_a_step() -> None:
         found.append(run(x)[0])
     assert torch.equal(*found)
     assert not torch.allclose(layer.step(x[0])[0], layer.step(x[0])[0])
+    single = fb.nn.RNN(INPUT, HIDDEN, dropout=0.5, dtype=torch.float64)  # nothing lies between layers
+    assert torch.equal(single.step(x[0])[0], single.step(x[0])[0])
     layer.eval()
     torch.testing.assert_close(layer.step(x[0])[0], layer(x[:1])[0][0])
 
