@@ -224,6 +224,18 @@ def test_autocast_leaves_the_recurrence_in_its_precision(kind: str, dtype: torch
     same(gradients, truth, 1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_before_the_layer(kind: str) -> None:
+    """What comes in a narrow dtype from an earlier layer is widened, as torch.nn's layers do."""
+    below, layer = torch.nn.Linear(INPUT, INPUT), CLASSES[kind](INPUT, 4)
+    x = torch.randn(6, 2, INPUT)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = below(x)
+        found = layer(narrow)
+    assert narrow.dtype == torch.bfloat16
+    same(found, layer(narrow.float()), 0)
+
+
 @every_layer
 def test_the_first_call_in_inference_mode(name: str) -> None:
     """The program is checked there too, and serves training afterwards."""

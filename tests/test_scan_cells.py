@@ -45,7 +45,8 @@ def test_the_parameters_are_all_there_are(name):
 @EACH
 @pytest.mark.parametrize(("batch", "steps", "reverse"), [(3, 67, False), (17, 17, True), (1, 33, False)])
 def test_in_float64(name, batch, steps, reverse):
-    result = scanning.check(*make(name, batch, steps, torch.float64), reverse=reverse)
+    conditioning = 2.0 if name == "layer_norm_lstm" else 1.0  # a norm divides by a deviation, which may be small
+    result = scanning.check(*make(name, batch, steps, torch.float64), conditioning, reverse=reverse)
     assert any(bool(g.any()) for g in result.gradients)
 
 

@@ -82,6 +82,7 @@ def validated(
     if x.ndim not in (2, 3):
         order = "(B, T, input)" if batch_first else "(T, B, input)"
         raise ValueError(f"{name}: x has shape {tuple(x.shape)}, expected {order}, or (T, input) without a batch")
+    x, states = _widened(x, states)
     layers = _layers(name, weights, structure or Dense(), num_layers, directions)
     batched = x.ndim == 3
     time_first = x.transpose(0, 1) if batched and batch_first else x if batched else x.unsqueeze(1)
@@ -103,6 +104,17 @@ def check_share(name: str, argument: str, rate: Any) -> None:
     """Raise a ValueError unless rate is a number from 0 to below 1."""
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
         raise ValueError(f"{name}: {argument} is {rate!r}, expected a share from 0 to below 1")
+
+
+def _widened(x: Tensor, states: Mapping[str, Tensor | None]) -> tuple[Tensor, Mapping[str, Tensor | None]]:
+    """Under autocast, what an earlier layer left in a narrow dtype: a recurrence keeps the precision of its state."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x, states
+
+    def widen(t: Tensor) -> Tensor:
+        return t.float() if t.dtype in (torch.bfloat16, torch.float16) else t
+
+    return widen(x), {name: widen(s) if isinstance(s, Tensor) else s for name, s in states.items()}
 
 
 def _layers(
