@@ -105,13 +105,13 @@ typedef struct {
 } fb_pass;
 
 /* In the forward pass that fb_scan_backward is given, outputs and after are read: outputs as they were written, and
- * after (steps, lanes, rows) as the state after every step; data NULL: not known. If they hold all that the adjoint reads
- * of the step's results, no step is computed again. */
+ * after (steps, lanes, rows) as the state after every step; data NULL: not known. If they hold all that the adjoint
+ * reads of the step's results, no step is computed again. */
 
 /* checkpoint: how often forward keeps the state for backward. -1: it keeps all records, outputs and states of every
  * step, and backward does not replay; k > 0: every k steps; 0: the core chooses: -1 if that is 2 to 4 MiB at most
- * in all, or up to 1 GiB where large matrices make replaying slow; otherwise an interval that fits in cache. saved: fb_scan_saved() bytes, private to the core; NULL: forward
- * keeps nothing, backward first runs forward. */
+ * in all, or up to 1 GiB where large matrices make replaying slow; otherwise an interval that fits in cache. saved:
+ * fb_scan_saved() bytes, private to the core; NULL: forward keeps nothing, backward first runs forward. */
 typedef struct {
     fb_dtype dtype;
     int32_t dims;
@@ -140,8 +140,8 @@ typedef struct {
 } fb_band;
 FB_EXPORT int fb_band_outer(const fb_band* band, const fb_threads* threads);
 
-/* c(i, j) = bias(j) + sum over k of a(i, k) b(k, j). Strides of a: of a row, of k; of b: of k, of a column. bias (columns)
- * may be NULL; c (rows, columns) is contiguous. */
+/* c(i, j) = bias(j) + sum over k of a(i, k) b(k, j). Strides of a: of a row, of k; of b: of k, of a column. bias
+ * (columns) may be NULL; c (rows, columns) is contiguous. */
 typedef struct {
     fb_dtype dtype;
     int64_t rows, columns, depth;
