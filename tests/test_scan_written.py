@@ -8,8 +8,8 @@ import torch
 import feedbackward as fb
 from feedbackward.engine.adapt import as_cell
 from feedbackward.engine.arguments import validated
-from feedbackward.engine.operator import differentiated
 from feedbackward.engine.prepare import prepare
+from feedbackward.engine.programs import differentiated
 
 torch.manual_seed(0)
 ROWS = 5

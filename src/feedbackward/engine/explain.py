@@ -10,9 +10,9 @@ from typing import Any
 from .adapt import as_cell
 from .arguments import validated
 from .ir import Matrix
-from .operator import Compiled, compiled
 from .plan import BEFORE, CONSTANT, FORWARD, HELD, OUTPUT, RECORD, SEQUENCE, STATE, VIEW, Code, Plan
 from .prepare import prepare
+from .programs import Compiled, compiled
 
 _SIGNS = dict(zip("add sub mul div lt le gt ge eq ne".split(), "+ - * / < <= > >= == !=".split(), strict=True))
 
@@ -79,8 +79,8 @@ def explain_cell(
         >>> def leaky(s, x):
         ...     s = torch.tanh(0.9 * s + x)
         ...     return s, s
-        >>> print(fb.explain_cell(leaky, torch.zeros(64), torch.zeros(100, 64)))
-        float32, lanes (64,); per lane: 1 number of state, 1 number recorded per step in backward
+        >>> print(fb.explain_cell(leaky, torch.zeros(640), torch.zeros(100, 640)))
+        float32, lanes (640,); per lane: 1 number of state, 1 number recorded per step in backward
         outside, once: nothing
         outside, over the sequence: nothing
         in the loop, forward: 3 instructions

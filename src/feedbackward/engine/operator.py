@@ -15,11 +15,8 @@ operator.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,10 +26,10 @@ from ..ops import band
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
 from ..ops.product import multiply
-from .ir import Matrix, Program, Value, parse
-from .plan import Plan, plan
-from .transform import Adjoint, Wanted, adjoint, standalone, tangent, with_states
-from .written import Written, states_before
+from .ir import Matrix, Program, Value
+from .programs import Tensors, compiled, differentiated, program_of, split_wanted
+from .transform import Adjoint, standalone, tangent, with_states
+from .written import states_before
 
 _SETTINGS = "str program, bool[] wanted, SymInt[] lanes, SymInt steps, bool reverse, int checkpoint"
 _library = torch.library.Library("feedbackward", "FRAGMENT")
@@ -42,79 +39,7 @@ _library.define(
 )
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A program with its adjoint, planned."""
-
-    step: Program
-    adjoint: Adjoint
-    written: Written
-    forward: Plan
-    backward: Plan
-    forward_words: Tensor
-    backward_words: Tensor
-
-    @property
-    def forward_rows(self) -> list[int]:
-        """The rows of every output of the step."""
-        return [v.rows for v in self.step.outputs]
-
-    @property
-    def backward_rows(self) -> list[int]:
-        """The rows of every output of the adjoint."""
-        return [v.rows for v in self.adjoint.program.outputs]
-
-
-@functools.lru_cache(maxsize=1024)
-def _program(text: str) -> Program:
-    return parse(text)
-
-
-@functools.lru_cache(maxsize=1024)
-def differentiated(text: str, wanted: tuple[bool, ...]) -> Written:
-    """A program and its adjoint, and what backward finds in the outputs."""
-    step = _program(text)
-    return Written(step, adjoint(step, split_wanted(step, wanted)))
-
-
-@functools.lru_cache(maxsize=1024)
-def compiled(text: str, wanted: tuple[bool, ...], lanes: int) -> Compiled:
-    """The plans of a program and of its adjoint."""
-    written = differentiated(text, wanted)
-    step, adj = written.step, written.adjoint
-    read = [v.attr for v in adj.program.order if v.op == "forward"]
-    forward = plan(step, read, lanes=lanes)
-    backward = plan(adj.program, (), forward.place, lanes)
-    words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
-    return Compiled(step, adj, written, forward, backward, *words)
-
-
 _PLAIN = (Tensor, torch.nn.Parameter)
-
-
-def split_wanted(step: Program, wanted: Sequence[bool]) -> Wanted:
-    """The indices behind a flag for every tensor; states always have a gradient."""
-    n, m, s = len(step.held), len(step.matrices), len(step.sequences)
-    parts = wanted[:n], wanted[n : n + m], wanted[n + m : n + m + s]
-    return Wanted(*(tuple(i for i, w in enumerate(part) if w) for part in parts))
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """The tensors of a call, by what they are to the program."""
-
-    held: list[Tensor]
-    matrices: list[Tensor]
-    sequences: list[Tensor]
-    before: list[Tensor]
-
-    @classmethod
-    def of(cls, step: Program, flat: Sequence[Tensor]) -> Tensors:
-        """From the flat order of the operator."""
-        ends = [0]
-        for part in (step.held, step.matrices, step.sequences, step.states):
-            ends.append(ends[-1] + len(part))
-        return cls(*(list(flat[a:b]) for a, b in itertools.pairwise(ends)))
 
 
 def run(
@@ -141,7 +66,7 @@ def run(
         results = _Function.apply(settings, *tensors)  # type: ignore[no-untyped-call]
     else:
         results = _forward(list(tensors), *settings)
-    count = len(_program(program).outputs)
+    count = len(program_of(program).outputs)
     return list(results[:count]), list(results[count:-1])
 
 
@@ -268,7 +193,7 @@ def _outer(m: Matrix, d_y: Tensor, a: Tensor, native: bool) -> Tensor:
 
 def _fake(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, _, lanes, steps, _, _ = settings
-    step = _program(program)
+    step = program_of(program)
     like = tensors[-1]
     saved = torch.library.get_ctx().new_dynamic_size()
     return [
@@ -282,7 +207,7 @@ def _fake_backward(
     tensors: list[Tensor], saved: Tensor, kept: list[Tensor], d: list[Tensor], *settings: Any
 ) -> list[Tensor]:
     program, wanted = settings[:2]
-    step = _program(program)
+    step = program_of(program)
     flags = [*wanted[: len(tensors) - len(step.states)], *(True for _ in step.states)]
     return [x.new_empty(x.shape if keep else 0) for x, keep in zip(tensors, flags, strict=True)]
 
@@ -298,7 +223,7 @@ def _keep(ctx: Any, tensors: Sequence[Tensor], results: Sequence[Tensor], settin
 def _gradients(ctx: Any, d: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Of every tensor, from those of outputs and states after."""
     program, wanted, lanes, steps, reverse, _ = ctx.settings
-    step = _program(program)
+    step = program_of(program)
     there = ctx.saved_tensors  # unpacked once: torch's checkpointing allows no more
     tensors, (saved, *kept) = there[: len(wanted)], there[len(wanted) :]
     if not torch.is_grad_enabled() and not is_transformed():
@@ -337,7 +262,7 @@ def run_again(
 def _tangents(ctx: Any, v: Sequence[Tensor | None]) -> list[Tensor]:
     """Of outputs and states after, from those of the tensors."""
     program, _, lanes, steps, reverse, _ = ctx.settings
-    step = _program(program)
+    step = program_of(program)
     tensors = list(ctx.saved_tensors[: len(v)])
     t = Tensors.of(step, tensors)
     flags = [x is not None for x in v]
@@ -358,7 +283,7 @@ def _tangents(ctx: Any, v: Sequence[Tensor | None]) -> list[Tensor]:
 def _batched(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor], settings: Any) -> list[Tensor]:
     """The batch is one more axis of lanes, the first one; weights of its own for every element go one by one."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    step = _program(program)
+    step = program_of(program)
     t, dims = Tensors.of(step, tensors), Tensors.of(step, list(in_dims))  # type: ignore[arg-type]
     if any(d is not None for d in dims.matrices):
         each = [
