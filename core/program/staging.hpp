@@ -3,7 +3,7 @@
 //
 // Step first + i of the user's is (rows, L) scalars at to + i * pitch.
 #pragma once
-#include "../lanes.hpp"
+#include "tiling.hpp"
 
 namespace FB_NAMESPACE {
 
@@ -28,7 +28,7 @@ public:
                 for (int64_t j = 0; j < rows * L_; ++j) to[i * pitch + j] = S(0);
             return;
         }
-        S* lane[max_lanes];
+        S* lane[Tiling::widest];
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             const S* from = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
@@ -51,7 +51,7 @@ public:
 
     void store(int64_t first, int64_t steps, const S* from, int64_t pitch) const {
         if (!base_) return;
-        S* lane[max_lanes];
+        S* lane[Tiling::widest];
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             S* to = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
@@ -96,7 +96,7 @@ private:
     // Series that are contiguous: in blocks of registers as long as they last, then of narrower ones.
     void contiguous(S* const* lane, int64_t count, int64_t ahead, int64_t pitch, S* to) const {
         if (L_ == 1) return load_strided<S, S>(lane, 1, n_, L_, count, pitch, to);
-        const S* at[max_lanes] = {};
+        const S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
             load_contiguous<S, S, U>(at, n_, L_, part, ahead, pitch, to + done * pitch);
@@ -105,7 +105,7 @@ private:
     }
     void store_contiguous_of(S* const* lane, int64_t count, int64_t pitch, const S* from) const {
         if (L_ == 1) return store_strided<Write::plain>(lane, 1, n_, count, pitch, from);
-        S* at[max_lanes] = {};
+        S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
             store_contiguous<Write::plain, S, S, U>(at, n_, L_, part, pitch, from + done * pitch);
@@ -133,7 +133,7 @@ private:
     S* base_ = nullptr;
     int64_t frame_stride_, row_stride_, rows_;
     int n_, L_;
-    int64_t offset_[max_lanes];
+    int64_t offset_[Tiling::widest];
 };
 
 }  // namespace FB_NAMESPACE
