@@ -161,7 +161,7 @@ public:
                     if (exists && m.is_last(i, k)) from |= 1 << k;
                     if (exists && i == m.core_ && m.is_last(i, k)) last = load<S, W>(l.operand[k]);
                 }
-                l.run = link_of<S, W>(p.op, from);
+                bind_link(l, p.op, from);
             }
             run_chain(chain.get(), m.links(), last, steps, m.slots.direction * m.slots.padded(1));
         }

@@ -37,7 +37,9 @@ public:
         }
         const int64_t stride = upward(first, steps, to, pitch, lane);
         const int64_t ahead = frame_stride_ > 0 ? stride : -stride;
-        if (row_stride_ == 1 && rows_ > 1) {
+        if (L_ == 1) {
+            for (int64_t r = 0; r < rows_; ++r) copy(lane[0] + r * row_stride_, stride, to + r, pitch, steps);
+        } else if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 contiguous(lane, rows_, frames_ahead * ahead, L_, to + i * pitch);
         } else if (stride == 1 && steps > 1) {
@@ -59,7 +61,9 @@ public:
             return;
         }
         const int64_t stride = upward(first, steps, from, pitch, lane);
-        if (row_stride_ == 1 && rows_ > 1) {
+        if (L_ == 1) {
+            for (int64_t r = 0; r < rows_; ++r) copy(from + r, pitch, lane[0] + r * row_stride_, stride, steps);
+        } else if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 store_contiguous_of(lane, rows_, L_, from + i * pitch);
         } else if (stride == 1 && steps > 1) {
@@ -93,9 +97,16 @@ private:
         for (int l = 0; l < n_; ++l) lane[l] += stride;
     }
 
+    static void copy(const S* from, int64_t stride, S* to, int64_t pitch, int64_t steps) {
+        if (stride == 1 && pitch == 1) {
+            if (steps) std::memcpy(to, from, size_t(steps) * sizeof(S));
+            return;
+        }
+        for (int64_t i = 0; i < steps; ++i) to[i * pitch] = from[i * stride];
+    }
+
     // Series that are contiguous: in blocks of registers as long as they last, then of narrower ones.
     void contiguous(S* const* lane, int64_t count, int64_t ahead, int64_t pitch, S* to) const {
-        if (L_ == 1) return load_strided<S, S>(lane, 1, n_, L_, count, pitch, to);
         const S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
@@ -104,7 +115,6 @@ private:
         });
     }
     void store_contiguous_of(S* const* lane, int64_t count, int64_t pitch, const S* from) const {
-        if (L_ == 1) return store_strided<Write::plain>(lane, 1, n_, count, pitch, from);
         S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
