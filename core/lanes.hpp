@@ -39,6 +39,14 @@ struct Space {
         return product;
     }
 
+    // Whether the lanes lie side by side in memory.
+    bool adjacent(const int64_t* strides) const {
+        int64_t step = 1;
+        for (int d = dims; d-- > 0; step *= sizes[d])
+            if (sizes[d] != 1 && strides[d] != step) return false;
+        return true;
+    }
+
     // The place of a lane among the distinct ones.
     int64_t place(const int64_t* strides, int64_t lane) const {
         int64_t index = 0, scale = 1;

@@ -13,7 +13,10 @@ namespace FB_NAMESPACE {
 template <class S, int W>
 struct Link {
     using V = typename vector_of<S, W>::type;
-    V (*run)(const Link&, V last, int64_t now);
+    using Run = V (*)(const Link&, V last, int64_t now);
+    using All = void (*)(const Link&, V last, int64_t steps, int64_t row);
+    Run run;
+    All all;  // all steps, where this is the only link; NULL where that is no faster
     S* dst;
     const S* operand[3];
     int64_t dst_mask, mask[3];  // -1 for what moves, 0 for what is fixed
@@ -40,6 +43,11 @@ typename vector_of<S, W>::type link(const Link<S, W>& l, typename vector_of<S, W
     return result;
 }
 
+template <class S, int W, class F, int from>
+void link_all(const Link<S, W>& l, typename vector_of<S, W>::type last, int64_t steps, int64_t row) {
+    for (int64_t t = 0; t < steps; ++t) last = link<S, W, F, from>(l, last, t * row);
+}
+
 // What takes long enough by itself is not compiled a second time.
 template <class S, int W>
 typename vector_of<S, W>::type link_by_step(const Link<S, W>& l, typename vector_of<S, W>::type, int64_t now) {
@@ -51,9 +59,11 @@ typename vector_of<S, W>::type link_by_step(const Link<S, W>& l, typename vector
 }
 
 template <class S, int W, class F, int... from>
-auto link_from(int which, std::integer_sequence<int, from...>) {
-    static constexpr decltype(&link<S, W, F, 0>) functions[] = {link<S, W, F, from>...};
-    return functions[which];
+void bind_from(Link<S, W>& l, int which, std::integer_sequence<int, from...>) {
+    static constexpr typename Link<S, W>::Run runs[] = {link<S, W, F, from>...};
+    static constexpr typename Link<S, W>::All alls[] = {link_all<S, W, F, from>...};
+    l.run = runs[which];
+    l.all = alls[which];
 }
 
 // clang-format off: it does not settle on lists of macros
@@ -63,15 +73,16 @@ auto link_from(int which, std::integer_sequence<int, from...>) {
 // clang-format on
 
 template <class S, int W>
-auto link_of(Op op, int from) -> decltype(Link<S, W>::run) {
+void bind_link(Link<S, W>& l, Op op, int from) {
     switch (op) {
 #define FB_CASE(name) \
     case Op::name:    \
-        return link_from<S, W, Do_##name>(from, std::make_integer_sequence<int, 1 << arity(Op::name)>());
+        return bind_from<S, W, Do_##name>(l, from, std::make_integer_sequence<int, 1 << arity(Op::name)>());
         FB_QUICK(FB_CASE)
 #undef FB_CASE
         default:
-            return link_by_step<S, W>;
+            l.run = link_by_step<S, W>;
+            l.all = nullptr;
     }
 }
 
@@ -79,6 +90,7 @@ auto link_of(Op op, int from) -> decltype(Link<S, W>::run) {
 template <class S, int W>
 void run_chain(const Link<S, W>* chain, int64_t links, typename vector_of<S, W>::type last, int64_t steps,
                int64_t row) {
+    if (links == 1 && chain->all) return chain->all(*chain, last, steps, row);
     const Link<S, W>* const end = chain + links;
     int64_t now = 0;
     for (int64_t t = 0; t < steps; ++t, now += row)

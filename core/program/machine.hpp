@@ -42,10 +42,12 @@ public:
     Machine() = default;
     Machine(Slots<S>&& given, const Packs<S>& packs) : slots(static_cast<Slots<S>&&>(given)) {
         const Program& p = slots.program;
-        step_ = Zeros<Step<S>>(p.slots + p.codes);
-        places_ = Zeros<Places>(p.slots + p.codes);
+        step_ = Zeros<Step<S>>(2 * p.slots + p.codes);
+        places_ = Zeros<Places>(2 * p.slots + p.codes);
         for (int64_t i = 0; i < slots.sections.early; ++i) bind(i, packs.of(i));
         core_ = steps_;
+        for (int64_t i = 0; i < p.slots; ++i)
+            if (slots.place[i].base >= bases && p.slot[i].kind != Kind::view) prefetch(i);
         for (int64_t i = 0; i < p.slots; ++i)
             if (slots.copied[i]) copy_state(i);
         for (int64_t i = slots.sections.early; i < slots.sections.late; ++i) bind(i, packs.of(i));
@@ -159,7 +161,7 @@ public:
                     if (exists && m.is_last(i, k)) from |= 1 << k;
                     if (exists && i == m.core_ && m.is_last(i, k)) last = load<S, W>(l.operand[k]);
                 }
-                l.run = link_of<S, W>(p.op, from);
+                bind_link(l, p.op, from);
             }
             run_chain(chain.get(), m.links(), last, steps, m.slots.direction * m.slots.padded(1));
         }
@@ -210,6 +212,19 @@ private:
         int64_t all;    // scalars of a step, where one call does all steps of a chunk
         int64_t parts;  // of a sum over time
     };
+
+    // What lies in the user's memory is asked for ahead of its step: no hardware follows rows that are so far apart.
+    void prefetch(int64_t i) {
+        constexpr int64_t steps_ahead = 16;
+        Place ahead = slots.place[i];
+        ahead.within += slots.direction * steps_ahead * ahead.stride;
+        for (int64_t k = core_; k < steps_; ++k)
+            if (places_[k].dst == ahead) return;
+        places_[steps_] = {ahead, {}, Op::copy, 0, 0, 0, 0};
+        Step<S>& s = step_[steps_++];
+        s.count = slots.L;
+        s.run = slots.program.slot[i].kind == Kind::output ? prefetch_row<S, true> : prefetch_row<S, false>;
+    }
 
     void copy_state(int64_t i) {
         places_[steps_] = {slots.before[i], {slots.home[i]}, Op::copy, 1, 0, 0, 0};

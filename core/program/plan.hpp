@@ -18,19 +18,23 @@ struct Plan {
     Machine<S> forward, adjoint;
 
     Plan() = default;
-    Plan(const fb_scan& scan, const Program& program, const Program* adjoint_program, const Packs<S>& packs,
-         const Packs<S>& adjoint_packs, bool written, int L)
+    // direct: NULL where only sizes matter.
+    Plan(const fb_scan& scan, const Program& program, const Program* adjoint_program, const fb_pass& pass,
+         const fb_pass* adjoint_pass, const Packs<S>& packs, const Packs<S>& adjoint_packs, bool written,
+         const Direct* direct, int L)
         : L(L), keep_all(scan.checkpoint == -1 && scan.saved), steps(most<int64_t>(scan.steps, 1)) {
         const bool backward = adjoint_program;
-        const Role role =
-            backward ? Role{false, true, keep_all ? nullptr : adjoint_program} : Role{true, keep_all, nullptr};
-        forward = Machine<S>(Slots<S>(program, L, role, nullptr), packs);
+        known = backward && written && !keep_all;
+        const Program* const reader = keep_all ? nullptr : adjoint_program;
+        forward = Machine<S>(
+            Slots<S>(program, L, {!backward, backward || keep_all, reader, known, direct, &pass}, nullptr), packs);
         interval = scan.checkpoint > 0 ? scan.checkpoint : natural_interval(program, L);
         interval = least(interval, steps);
         chunk = least(steps, in_cache(forward.slots.per_step()));
         if (!backward) return;
-        adjoint = Machine<S>(Slots<S>(*adjoint_program, L, {true, false, nullptr}, &forward.slots), adjoint_packs);
-        known = written && !keep_all;
+        adjoint = Machine<S>(
+            Slots<S>(*adjoint_program, L, {true, false, nullptr, false, direct, adjoint_pass}, &forward.slots),
+            adjoint_packs);
         const int64_t both = forward.slots.per_step() + adjoint.slots.per_step();
         chunk = keep_all || known ? least(steps, in_cache(both)) : interval;
     }

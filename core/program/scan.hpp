@@ -38,8 +38,7 @@ public:
         const Packs<S> adjoint_packs = adjoint_ ? Packs<S>(*adjoint_, threads) : Packs<S>();
         for (int shape = 0; shape < 2; ++shape)
             if (shape ? tiles > tiling_.wide_tiles : tiling_.wide_tiles > 0)
-                plan_[shape] = Plan<S>(scan_, program_, adjoint_ ? &adjoint_program_ : nullptr, packs, adjoint_packs,
-                                       adjoint_ && written(), tiling_.width(shape));
+                plan_[shape] = plan(shape, packs, adjoint_packs);
         parallel(threads, tasks, [&](int64_t i) { work(tiles * i / tasks, tiles * (i + 1) / tasks); });
     }
 
@@ -51,6 +50,17 @@ private:
             for (; i < end && tiling_.shape(i) == shape; ++i)
                 adjoint_ ? task.backward(tiling_.tile(i), saved(i)) : task.forward(tiling_.tile(i), saved(i));
         }
+    }
+
+    Plan<S> plan(int shape, const Packs<S>& packs, const Packs<S>& adjoint_packs) const {
+        Direct direct(space_, tiling_, shape, native<S>);
+        direct.also(program_);
+        if (!adjoint_)
+            return {scan_, program_,      nullptr, forward_, nullptr,
+                    packs, adjoint_packs, false,   &direct,  tiling_.width(shape)};
+        direct.also(adjoint_program_);
+        return {scan_, program_,      &adjoint_program_, forward_, adjoint_,
+                packs, adjoint_packs, written(),         &direct,  tiling_.width(shape)};
     }
 
     // Whether the caller has all that the adjoint reads of the forward program's results.
@@ -85,7 +95,7 @@ private:
         for (int shape = 0; shape < 2; ++shape) {
             const int64_t tiles = shape ? tiling_.tiles() - tiling_.wide_tiles : tiling_.wide_tiles;
             if (!tiles) continue;
-            const Slots<S> slots(program_, tiling_.width(shape), {true, true, nullptr}, nullptr);
+            const Slots<S> slots(program_, tiling_.width(shape), {true, true}, nullptr);
             scalars += double(tiles) * double(slots.room(scan_.steps)) * double(slots.size[kept]);
         }
         for (int64_t i = 0; i < program_.codes; ++i) {
@@ -102,7 +112,7 @@ private:
         char something;
         scan.saved = &something;
         const Packs<S> none;
-        return Plan<S>(scan, program_, nullptr, none, none, false, L).saved();
+        return Plan<S>(scan, program_, nullptr, forward_, nullptr, none, none, false, nullptr, L).saved();
     }
 
     fb_scan scan_;  // the caller's, but for a checkpoint that the core chooses

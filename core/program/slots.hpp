@@ -12,10 +12,12 @@
 #pragma once
 #include "../lanes.hpp"
 #include "../memory.hpp"
+#include "direct.hpp"
 #include "sections.hpp"
 
 namespace FB_NAMESPACE {
 
+// Behind these come the values of the user's that have a region of their own; first those of the forward program.
 enum Base { fixed, staged, kept, forward_staged, forward_kept, bases };
 
 // In a region for `apart` steps, at step t: scalar offset * apart + within + t * stride.
@@ -38,7 +40,10 @@ struct Region {
 struct Role {
     bool outputs;  // outputs that are not kept are staged; otherwise they go nowhere
     bool keeps;    // records are kept, and outputs and states before the step: all of them, or those `adjoint` names
-    const Program* adjoint;
+    const Program* adjoint = nullptr;
+    bool known = false;              // what is kept lies in what forward wrote
+    const Direct* direct = nullptr;  // NULL: everything is staged
+    const fb_pass* pass = nullptr;
 };
 
 template <class S>
@@ -49,10 +54,12 @@ struct Slots {
     int direction = 1;
     bool planar = false;  // whether there are sections
     Sections sections;
-    Zeros<Place> place;        // (slots): of a state, after the step
-    Zeros<Place> before;       // (slots): of a state that leaves a trail, or is copied before the step
-    Zeros<Place> home;         // (slots): of a state between chunks
-    Zeros<bool> copied;        // (slots): states that are copied before the step
+    Zeros<Place> place;     // (slots): of a state, after the step
+    Zeros<Place> before;    // (slots): of a state that leaves a trail, or is copied before the step
+    Zeros<Place> home;      // (slots): of a state between chunks
+    Zeros<bool> copied;     // (slots): states that are copied before the step
+    Zeros<int64_t> direct;  // the slots that have a region of their own; of a state, it is what was before the step
+    int64_t directs = 0;
     int64_t size[bases] = {};  // scalars: of the fixed region, or of one step
     int64_t states = 0;        // scalars of all states, which lie side by side at `first`
     int64_t first = 0;         // where the fixed region begins
@@ -70,7 +77,9 @@ struct Slots {
           place(p.slots),
           before(p.slots),
           home(p.slots),
-          copied(p.slots) {
+          copied(p.slots),
+          direct(p.slots),
+          first_direct_(bases + (other ? other->directs : 0)) {
         if (other) forward = other->program;
         first = size[fixed] = other ? other->size[fixed] : 0;
         for (int64_t i = 0; i < p.slots; ++i)
@@ -80,8 +89,8 @@ struct Slots {
             if (p.slot[i].kind == Kind::state) lay_state(i, role);
         for (int64_t i = 0; i < p.slots; ++i) lay(i, role);
         for (int64_t i = 0; i < p.slots; ++i) {
-            if (!planar && place[i].stride) place[i].stride = size[place[i].base];
-            if (!planar && before[i].stride) before[i].stride = size[before[i].base];
+            if (!planar && place[i].base < bases && place[i].stride) place[i].stride = size[place[i].base];
+            if (!planar && before[i].base < bases && before[i].stride) before[i].stride = size[before[i].base];
         }
         for (int64_t i = 0; i < p.slots; ++i) {
             if (p.slot[i].kind == Kind::forward) place[i] = other->seen_by_adjoint(p.slot[i].index);
@@ -144,6 +153,15 @@ private:
         return p;
     }
 
+    bool takes(const Role& role, fb_values fb_pass::* values, int64_t i) const {
+        const Slot& s = program.slot[i];
+        return role.direct && !planar && role.direct->takes((role.pass->*values).data[s.index], s.rows);
+    }
+    Place take_direct(const Role& role, fb_values fb_pass::* values, int64_t i) {
+        direct[directs] = i;
+        return {first_direct_ + directs++, 0, 0, (role.pass->*values).data[program.slot[i].index].frame_stride};
+    }
+
     void lay_state(int64_t i, const Role& role) {
         const int64_t rows = program.slot[i].rows;
         const bool is_kept = kept_by(role, i);
@@ -161,7 +179,11 @@ private:
                 moves |= sections.moves[k];
             }
         copied[i] = is_kept || read;
-        if (copied[i]) before[i] = take(is_kept ? kept : moves ? staged : fixed, rows);
+        if (!copied[i]) return;
+        if (is_kept && role.known && takes(role, &fb_pass::after, i))
+            before[i] = take_direct(role, &fb_pass::after, i);
+        else
+            before[i] = take(is_kept ? kept : moves ? staged : fixed, rows);
     }
 
     void lay(int64_t i, const Role& role) {
@@ -169,11 +191,19 @@ private:
         const Base scratch = sections.moves[i] ? staged : fixed;
         switch (s.kind) {
             case Kind::sequence:
-                place[i] = take(staged, s.rows);
+                if (takes(role, &fb_pass::sequences, i))
+                    place[i] = take_direct(role, &fb_pass::sequences, i);
+                else
+                    place[i] = take(staged, s.rows);
                 break;
-            case Kind::output:
-                place[i] = take(kept_by(role, i) ? kept : role.outputs ? staged : scratch, s.rows);
+            case Kind::output: {
+                const bool is_kept = kept_by(role, i);
+                if ((is_kept ? role.known : role.outputs) && takes(role, &fb_pass::outputs, i))
+                    place[i] = take_direct(role, &fb_pass::outputs, i);
+                else
+                    place[i] = take(is_kept ? kept : role.outputs ? staged : scratch, s.rows);
                 break;
+            }
             case Kind::record:
                 place[i] = take(role.keeps ? kept : scratch, s.rows);
                 break;
@@ -209,6 +239,8 @@ private:
         if (root != i) p.within += program.slot[i].extra * L;
         return p;
     }
+
+    int64_t first_direct_ = bases;
 };
 
 }  // namespace FB_NAMESPACE

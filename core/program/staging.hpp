@@ -3,7 +3,7 @@
 //
 // Step first + i of the user's is (rows, L) scalars at to + i * pitch.
 #pragma once
-#include "../lanes.hpp"
+#include "tiling.hpp"
 
 namespace FB_NAMESPACE {
 
@@ -28,7 +28,7 @@ public:
                 for (int64_t j = 0; j < rows * L_; ++j) to[i * pitch + j] = S(0);
             return;
         }
-        S* lane[max_lanes];
+        S* lane[Tiling::widest];
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             const S* from = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
@@ -37,7 +37,9 @@ public:
         }
         const int64_t stride = upward(first, steps, to, pitch, lane);
         const int64_t ahead = frame_stride_ > 0 ? stride : -stride;
-        if (row_stride_ == 1 && rows_ > 1) {
+        if (L_ == 1) {
+            for (int64_t r = 0; r < rows_; ++r) copy(lane[0] + r * row_stride_, stride, to + r, pitch, steps);
+        } else if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 contiguous(lane, rows_, frames_ahead * ahead, L_, to + i * pitch);
         } else if (stride == 1 && steps > 1) {
@@ -51,7 +53,7 @@ public:
 
     void store(int64_t first, int64_t steps, const S* from, int64_t pitch) const {
         if (!base_) return;
-        S* lane[max_lanes];
+        S* lane[Tiling::widest];
         if (L_ == 1 && row_stride_ == 1 && rows_ > 1) {
             S* to = base_ + offset_[0] + first * frame_stride_;
             for (int64_t i = 0; i < steps; ++i)
@@ -59,7 +61,9 @@ public:
             return;
         }
         const int64_t stride = upward(first, steps, from, pitch, lane);
-        if (row_stride_ == 1 && rows_ > 1) {
+        if (L_ == 1) {
+            for (int64_t r = 0; r < rows_; ++r) copy(from + r, pitch, lane[0] + r * row_stride_, stride, steps);
+        } else if (row_stride_ == 1 && rows_ > 1) {
             for (int64_t i = 0; i < steps; ++i, advance(lane, stride))
                 store_contiguous_of(lane, rows_, L_, from + i * pitch);
         } else if (stride == 1 && steps > 1) {
@@ -93,10 +97,17 @@ private:
         for (int l = 0; l < n_; ++l) lane[l] += stride;
     }
 
+    static void copy(const S* from, int64_t stride, S* to, int64_t pitch, int64_t steps) {
+        if (stride == 1 && pitch == 1) {
+            if (steps) std::memcpy(to, from, size_t(steps) * sizeof(S));
+            return;
+        }
+        for (int64_t i = 0; i < steps; ++i) to[i * pitch] = from[i * stride];
+    }
+
     // Series that are contiguous: in blocks of registers as long as they last, then of narrower ones.
     void contiguous(S* const* lane, int64_t count, int64_t ahead, int64_t pitch, S* to) const {
-        if (L_ == 1) return load_strided<S, S>(lane, 1, n_, L_, count, pitch, to);
-        const S* at[max_lanes] = {};
+        const S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
             load_contiguous<S, S, U>(at, n_, L_, part, ahead, pitch, to + done * pitch);
@@ -104,8 +115,7 @@ private:
         });
     }
     void store_contiguous_of(S* const* lane, int64_t count, int64_t pitch, const S* from) const {
-        if (L_ == 1) return store_strided<Write::plain>(lane, 1, n_, count, pitch, from);
-        S* at[max_lanes] = {};
+        S* at[Tiling::widest] = {};
         for (int l = 0; l < n_; ++l) at[l] = lane[l];
         in_blocks(count, [&]<int U>(int64_t done, int64_t part) {
             store_contiguous<Write::plain, S, S, U>(at, n_, L_, part, pitch, from + done * pitch);
@@ -133,7 +143,7 @@ private:
     S* base_ = nullptr;
     int64_t frame_stride_, row_stride_, rows_;
     int n_, L_;
-    int64_t offset_[max_lanes];
+    int64_t offset_[Tiling::widest];
 };
 
 }  // namespace FB_NAMESPACE

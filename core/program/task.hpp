@@ -13,6 +13,7 @@ public:
           plan_(plan),
           space_(space),
           forward_(forward, plan.forward),
+          region_(bases + plan.forward.slots.directs + plan.adjoint.slots.directs),
           run_forward_(plan.forward),
           run_adjoint_(plan.adjoint) {
         if (adjoint) adjoint_ = Side(*adjoint, plan.adjoint);
@@ -34,8 +35,7 @@ public:
                 end = least(end, (t / plan_.interval + 1) * plan_.interval);
             }
             run_forward(t, end - t, saved);
-            const Region<S> region[bases] = {{}, staged_of(forward_, frames_), kept_of(saved, t)};
-            store_outputs(forward_, region, t, end - t);
+            store_outputs(forward_, t, end - t);
             t = end;
         }
         store_states(forward_);
@@ -55,7 +55,7 @@ public:
             }
         } else if (plan_.known) {
             for (int64_t end = scan_.steps; end > 0;) {
-                const int64_t t = (end - 1) / plan_.chunk * plan_.chunk;
+                const int64_t t = end > 1 ? most<int64_t>((end - 1) / plan_.chunk * plan_.chunk, first_apart()) : 0;
                 load_sequences(forward_, frames_, t, end - t);
                 load_written(t, end - t);
                 run_adjoint(t, end - t, nullptr);
@@ -92,10 +92,11 @@ private:
         const fb_pass* pass = nullptr;
         const Machine<S>* machine = nullptr;
         Zeros<Bound<S>> sequences, outputs;
+        Zeros<S*> direct;  // where the tile's lanes begin in what has a region of its own
 
         Side() = default;
         Side(const fb_pass& p, const Machine<S>& m)
-            : pass(&p), machine(&m), sequences(p.sequences.count), outputs(p.outputs.count) {}
+            : pass(&p), machine(&m), sequences(p.sequences.count), outputs(p.outputs.count), direct(m.slots.directs) {}
     };
 
     void lay(Arena& arena) {
@@ -126,6 +127,13 @@ private:
             load_once(side.pass->held.data[slots.program.slot[i].index], slots, i);
             side.machine->fill(i, fixed_ + slots.place[i].offset);
         }
+        for (int64_t k = 0; k < slots.directs; ++k) {
+            const Slot& slot = slots.program.slot[slots.direct[k]];
+            const fb_values& values = slot.kind == Kind::sequence ? side.pass->sequences
+                                      : slot.kind == Kind::output ? side.pass->outputs
+                                                                  : side.pass->after;
+            side.direct[k] = static_cast<S*>(values.data[slot.index].data) + tile_.first;
+        }
     }
 
     void load_once(const fb_value& v, const Slots<S>& slots, int64_t i) {
@@ -146,6 +154,26 @@ private:
                     .store(0, 1, fixed_ + slots.home[i].offset, 0);
     }
 
+    // Where everything lies, from step `first` on.
+    const Region<S>* regions(S* saved, int64_t first, bool adjoint) {
+        region_[fixed] = {fixed_, 1, 0};
+        region_[staged] = adjoint ? staged_of(adjoint_, adjoint_frames_) : staged_of(forward_, frames_);
+        region_[kept] = region_[forward_kept] = kept_of(saved, first);
+        region_[forward_staged] = staged_of(forward_, frames_);
+        direct_regions(forward_, bases, first);
+        if (adjoint_.pass) direct_regions(adjoint_, bases + plan_.forward.slots.directs, first);
+        return region_.get();
+    }
+    // The state before a step is what forward wrote a step earlier, or what it began with, which is in its home.
+    void direct_regions(const Side& side, int64_t region, int64_t first) {
+        const Slots<S>& slots = side.machine->slots;
+        for (int64_t k = 0; k < slots.directs; ++k) {
+            const int64_t i = slots.direct[k];
+            const bool before = slots.program.slot[i].kind == Kind::state;
+            region_[region + k] = {side.direct[k], 1, first - before};
+            if (before && !first) region_[region + k] = {fixed_ + slots.home[i].offset, 1, 0};
+        }
+    }
     // What is staged lies in `frames`: a chunk of steps.
     Region<S> staged_of(const Side& side, S* frames) const {
         const Slots<S>& slots = side.machine->slots;
@@ -162,9 +190,16 @@ private:
         const Slots<S>& slots = side.machine->slots;
         const Region<S> region = staged_of(side, frames);
         for (int64_t i = 0; i < slots.program.slots; ++i)
-            if (slots.program.slot[i].kind == Kind::sequence)
+            if (slots.program.slot[i].kind == Kind::sequence && slots.place[i].base == staged)
                 side.sequences[slots.program.slot[i].index].load(first, steps, region.at(slots.place[i], 0),
                                                                  slots.place[i].stride, slots.program.slot[i].rows);
+    }
+    // How many steps at the beginning are a chunk of their own: one, whose state before does not lie with the others'.
+    int64_t first_apart() const {
+        const Slots<S>& slots = plan_.forward.slots;
+        for (int64_t k = 0; k < slots.directs; ++k)
+            if (slots.program.slot[slots.direct[k]].kind == Kind::state) return 1;
+        return 0;
     }
     // What forward wrote and the adjoint reads, instead of a replay. The state before a step is that after the one
     // before it.
@@ -176,6 +211,8 @@ private:
             const Place &place = slots.place[i], &before = slots.before[i];
             if (slot.kind == Kind::output && place.base == kept)
                 forward_.outputs[slot.index].load(first, steps, region.at(place, 0), place.stride, slot.rows);
+            if (slot.kind == Kind::state && before.base >= bases && !first)
+                load_once(forward_.pass->before.data[slot.index], slots, i);
             if (slot.kind != Kind::state || before.base != kept) continue;
             const Bound<S> after(forward_.pass->after.data[slot.index], space_, tile_);
             const int64_t initial = first ? 0 : 1;
@@ -186,30 +223,24 @@ private:
                 after.load(first - 1 + initial, steps - initial, region.at(before, initial), before.stride, slot.rows);
         }
     }
-    void store_outputs(const Side& side, const Region<S>* region, int64_t first, int64_t steps) {
+    void store_outputs(const Side& side, int64_t first, int64_t steps) {
         const Slots<S>& slots = side.machine->slots;
         for (int64_t i = 0; i < slots.program.slots; ++i) {
-            if (slots.program.slot[i].kind != Kind::output) continue;
             const Place& place = slots.place[i];
-            side.outputs[slots.program.slot[i].index].store(first, steps, region[place.base].at(place, 0),
-                                                            place.stride);
+            if (slots.program.slot[i].kind == Kind::output && place.base < bases)
+                side.outputs[slots.program.slot[i].index].store(first, steps, region_[place.base].at(place, 0),
+                                                                place.stride);
         }
     }
 
     void run_forward(int64_t first, int64_t steps, S* saved) {
         load_sequences(forward_, frames_, first, steps);
-        const Region<S> region[bases] = {{fixed_, 1, 0}, staged_of(forward_, frames_), kept_of(saved, first)};
-        run_forward_.run(region, first, steps);
+        run_forward_.run(regions(saved, first, false), first, steps);
     }
     void run_adjoint(int64_t first, int64_t steps, S* saved) {
         load_sequences(adjoint_, adjoint_frames_, first, steps);
-        const Region<S> region[bases] = {{fixed_, 1, 0},
-                                         staged_of(adjoint_, adjoint_frames_),
-                                         {},
-                                         staged_of(forward_, frames_),
-                                         kept_of(saved, first)};
-        run_adjoint_.run(region, first, steps);
-        store_outputs(adjoint_, region, first, steps);
+        run_adjoint_.run(regions(saved, first, true), first, steps);
+        store_outputs(adjoint_, first, steps);
     }
 
     static void copy(S* to, const S* from, int64_t count) {
@@ -222,6 +253,7 @@ private:
     const Plan<S>& plan_;
     const Space& space_;
     Side forward_, adjoint_;
+    Zeros<Region<S>> region_;
     typename Machine<S>::Runner run_forward_, run_adjoint_;
     Tile tile_ = {};
     Arena arena_;

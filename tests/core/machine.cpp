@@ -211,7 +211,9 @@ void test(int64_t round) {
     const int64_t lane_sizes[] = {1, 1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 64, 130, 150};
     const int64_t step_counts[] = {0, 1, 2, 3, 7, 16, 17, 40};
     Sizes lanes;
-    for (int64_t i = draw(0, 2), count = 1; i > 0; --i) {
+    const bool many = draw(0, 19) == 0;  // wide tiles
+    if (many) lanes.push_back(16 * draw(8, 80));
+    for (int64_t i = many ? 0 : draw(0, 2), count = 1; i > 0; --i) {
         const int64_t size = draw(0, 40) ? lane_sizes[draw(0, 13)] : 0;
         if (count * size > 160) continue;
         lanes.push_back(size);

@@ -94,6 +94,7 @@ struct Made {
     std::vector<bool> no_before, no_after, no_output, no_sequence;
     std::vector<fb_value> given[6];
     fb_dtype dtype;
+    bool pointwise;  // nothing mixes rows
 
     int64_t add(int64_t kind, int64_t index, int64_t rows, int64_t extra, double bound, bool readable) {
         slots.push_back({kind, index, rows, extra, bound, readable});
@@ -145,7 +146,7 @@ inline bool random_code(Made& m, int64_t dst) {
         return true;
     };
     int64_t a = 0, b = 0, c = 0, broadcast = 0;
-    const int64_t choice = draw(0, is_view ? 3 : 13);
+    const int64_t choice = m.pointwise ? (is_view ? 0 : draw(7, 13)) : draw(0, is_view ? 3 : 13);
     if (choice <= 1 && is_view) {
         if (!operand(a, broadcast, 0)) return false;
         m.emit("copy", dst, a, 0, 0, broadcast, 0, m.bound(a));
@@ -232,6 +233,7 @@ inline bool random_code(Made& m, int64_t dst) {
 inline Made random_program(fb_dtype dtype, const Sizes& lanes, int64_t steps, const Made* other) {
     Made m;
     m.dtype = dtype;
+    m.pointwise = other ? other->pointwise : draw(0, 3) == 0;
     const int64_t sizes[] = {1, 1, 2, 3, 4, 6, 12, 16, 17, 24, 35};
     const bool narrow = draw(0, 3) == 0;  // one row everywhere
     const int64_t common[] = {narrow ? 1 : sizes[draw(0, 10)], narrow ? 1 : sizes[draw(0, 10)]};
