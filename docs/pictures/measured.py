@@ -34,7 +34,7 @@ def bank_memory(ink: Ink) -> None:
 def against_lanes(ink: Ink) -> None:
     """What one step of one lane costs, against the number of lanes: an operator's overhead, shared by more and more."""
     steps = {1: 48000, 16: 8000, 512: 2000, 4096: 500}
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
+    _, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     curves = [  # with where their names stand: lanes, time
         ("PyTorch loop", ink.peer, "s", (2, 1.3e-4)),
         ("JAX scan", ink.other, "D", (22, 9e-8)),
@@ -56,7 +56,7 @@ def against_lanes(ink: Ink) -> None:
 
 
 def _bars(ink: Ink, values: dict[str, float], text: Callable[..., str], label: str) -> None:
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.42 * len(values) + 0.9), layout="constrained")
+    _, axes = plt.subplots(figsize=(WIDTH, 0.42 * len(values) + 0.9), layout="constrained")
     left = min(values.values()) / 3
     colors = [ink.ours if name == OURS else ink.peer for name in values]
     axes.barh(list(values), [value - left for value in values.values()], left=left, color=colors, height=0.68)
