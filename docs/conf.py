@@ -9,7 +9,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(HERE / "_extensions"))
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE)]
+
+from measured import measured  # noqa: E402
 
 import feedbackward  # noqa: E402
 
@@ -19,12 +21,13 @@ copyright = "the feedbackward authors, Apache-2.0"
 version = release = feedbackward.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
-extensions += ["docstrings", "mathml", "public_names"]  # ours, in _extensions
-exclude_patterns = ["_extensions", "_static", "images"]
+extensions += ["docstrings", "drawings", "mathml", "public_names"]  # ours, in _extensions
+exclude_patterns = ["_*", "images", "pictures"]
 
 # Pages. The cache keeps what a page printed until the page or the library changes; setting its path anew makes Sphinx
 # read all pages again.
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist", "substitution"]
+myst_substitutions = {"measured": measured()}
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_timeout = 120
@@ -46,7 +49,7 @@ nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
 
 # Executed pages draw by one style, and print without a terminal's width or colors.
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
-os.environ["COLUMNS"] = "100"
+os.environ["COLUMNS"] = "84"
 
 # The reference. A name in single backticks links where it is one of ours and is code where it is not.
 python_maximum_signature_line_length = 88

@@ -17,6 +17,8 @@ LOGGER = logging.getLogger(__name__)
 
 def _markup(node: nodes.Element, display: str) -> str:
     latex = node.astext().strip()
+    for other in ("aligned", "split"):  # the same picture by a name that the converter knows
+        latex = latex.replace(f"{{{other}}}", "{align*}")
     try:
         return convert(latex, display=display)
     except Exception as error:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import Any
-
-from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
-from sphinx.util import logging
+from typing import TYPE_CHECKING, Any
 
 import feedbackward
 
-LOGGER = logging.getLogger(__name__)
+if TYPE_CHECKING:  # the tests read the names without Sphinx
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 
 def public_names() -> set[str]:
@@ -39,15 +37,18 @@ def members(module: ModuleType) -> set[str]:
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
     """Compare the reference's objects with the public names, both ways."""
+    from sphinx.util import logging
+
+    logger = logging.getLogger(__name__)
     objects = env.get_domain("py").objects  # type: ignore[attr-defined]
     kinds = ("function", "class", "exception", "data")
     documented = {name for name, entry in objects.items() if entry.objtype in kinds}
     public = public_names()
     for name in sorted(public - set(objects)):
-        LOGGER.warning("api: %s is public, but no page of docs/api has it", name)
+        logger.warning("api: %s is public, but no page of docs/api has it", name)
     for name in sorted(documented - public):
         if not _is_reachable(name):
-            LOGGER.warning("api: a page documents %s, which is not public", name)
+            logger.warning("api: a page documents %s, which is not public", name)
 
 
 def _is_reachable(name: str) -> bool:
