@@ -264,7 +264,7 @@ def test_the_terminal_shows_equation_shapes_and_numbers():
             (torch.sin, torch.ones(3)),
             {},
             TypeError,
-            "f is a builtin_function_or_method, expected a recurrent or filter",
+            "f is sin, expected a recurrent or filter module",
         ),
         ((nn.Linear(2, 2), torch.ones(3, 2)), {}, TypeError, "f is a Linear, expected"),
         ((nn.RNN(4, 5), torch.ones(3, 4)), {"steps": 0}, ValueError, "steps is 0, expected an integer of at least 1"),

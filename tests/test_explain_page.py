@@ -37,7 +37,49 @@ def band() -> Any:
     return fb.explain(fb.nn.BandRNN(3, 40, (2, 3)), torch.randn(30, 3))
 
 
-PAGES = [layer, both_directions, band]
+def biquad() -> Any:
+    sos = fb.design.peaking(1000.0, 2.0, 9.0, sample_rate=16000)
+    return fb.explain(fb.lfilter, sos[:3], sos[3:], torch.randn(30), sample_rate=16000.0)
+
+
+def bank() -> Any:
+    return fb.explain(fb.nn.FilterBank(40, 16000.0), torch.randn(3, 200), filters=5, elements=2)
+
+
+def cascade() -> Any:
+    sos = fb.design.lowpass(torch.tensor([500.0, 1000.0, 2000.0]), sample_rate=16000)
+    return fb.explain(fb.sosfilt, sos, torch.randn(200), start=100)
+
+
+def moving_average() -> Any:
+    return fb.explain(fb.lfilter, torch.ones(8) / 8, torch.ones(1), torch.randn(30))
+
+
+def sweep() -> Any:
+    sos = fb.design.lowpass(torch.linspace(100, 4000, 10), sample_rate=16000)
+    return fb.explain(fb.lfilter, sos[:, :3], sos[:, 3:], torch.randn(30), hop=3)
+
+
+decay = torch.tensor(0.9)
+
+
+def cell() -> Any:
+    def envelope(level, x):
+        rectified = torch.linalg.vector_norm(x, dim=-1)
+        level = torch.maximum(rectified, decay.sqrt() * level)
+        return level, {"gain": 1 / (1 + level)}
+
+    return fb.explain(envelope, torch.zeros(20), torch.randn(25, 20, 2))
+
+
+def refused_cell() -> Any:
+    def branches(h, x):
+        return (h + x, h) if x.sum() > 0 else (h - x, h)
+
+    return fb.explain(branches, torch.zeros(3), torch.randn(9, 3))
+
+
+PAGES = [layer, both_directions, band, biquad, bank, cascade, moving_average, sweep, cell, refused_cell]
 EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
 
 
@@ -229,6 +271,89 @@ def test_a_band_is_seen_as_a_band(chromium, tmp_path):
             }""",
         )
         assert torch.equal(torch.tensor(colored) > 0.5, weight.inside)
+
+
+def texts(reader: Reader, selector: str) -> list[str]:
+    found = reader.page.eval_on_selector_all(
+        selector, "all => all.filter(e => e.checkVisibility()).map(e => e.textContent)"
+    )
+    return [text.replace("\N{MINUS SIGN}", "-") for text in found]
+
+
+def near(text: str, value: float) -> None:
+    assert float(text) == pytest.approx(value, rel=2e-3, abs=6e-4)
+
+
+def test_the_block_diagram_carries_the_numbers_of_the_step(chromium, tmp_path):
+    watched, path = saved(biquad, tmp_path)
+    (found,) = watched.details.filters
+    with Reader(chromium, path) as reader:
+        reader.page.click("[data-do=forward]")
+        reader.page.click("[data-do=forward]")
+        assert reader.where() == "step 3 of 30: n = 2"
+        values = watched.steps[2]["filter"]
+        same(reader.numbers(), values)
+        near(texts(reader, "[data-live=x]")[0], values["x"].item())
+        near(texts(reader, "[data-live=y]")[0], values["y"].item())
+        for i in (1, 2):
+            name, text = texts(reader, f"[data-live=s{i}]")[0].split(" = ")
+            assert name == "s" + chr(0x2080 + i)
+            near(text, values["s before"][i - 1].item())
+            near(texts(reader, f"[data-coefficient=a{i}]")[0], -found.a[0, i].item())
+        near(texts(reader, "[data-coefficient=b0]")[0], found.b[0, 0].item())
+        assert reader.errors == []
+
+
+def test_coefficients_that_change_change_in_the_diagram(chromium, tmp_path):
+    watched, path = saved(sweep, tmp_path)
+    with Reader(chromium, path) as reader:
+        for time in (0, 2, 3):
+            reader.page.eval_on_selector(
+                "#slider", f"s => {{ s.value = {time}; s.dispatchEvent(new Event('input')); }}"
+            )
+            near(texts(reader, "[data-coefficient=a1]")[0], -watched.steps[time]["filter"]["a"][1].item())
+
+
+def test_a_bank_shows_the_chosen_filter(chromium, tmp_path):
+    watched, path = saved(bank, tmp_path)
+    with Reader(chromium, path) as reader:
+        page = reader.page
+        page.select_option("[data-choice='0']", label="20")
+        page.select_option("[data-choice='1']", "1")
+        same(reader.numbers(), shown(watched, "filter", 0, 2, 1))
+        assert texts(reader, "#filter p[data-filter]") == [
+            f"Stable: the outermost pole has radius {watched.details.filters[2].radius:.6g}."
+        ]
+        assert page.eval_on_selector_all(".curve.chosen", "all => all.map(e => e.dataset.filter)") == ["2", "2"]
+        near(texts(reader, "[data-coefficient=b0]")[0], watched.details.filters[2].b[0, 0].item())
+
+
+def test_a_cascade_shows_the_output_of_every_section(chromium, tmp_path):
+    watched, path = saved(cascade, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.check("input[name=track][value='1']", force=True)
+        reader.page.click("[data-do=forward]")
+        assert reader.where() == "step 2 of 64: n = 101"
+        same(reader.numbers(), watched.steps[1]["section 1"])
+        for k, text in enumerate(texts(reader, "[data-section-output]")):
+            near(text, watched.steps[1][f"section {k}"]["y"].item())
+        assert texts(reader, ".delay.here + .inside") == ["1"]
+
+
+def test_a_cell_stands_beside_its_program(chromium, tmp_path):
+    watched, path = saved(cell, tmp_path)
+    with Reader(chromium, path) as reader:
+        rows = reader.page.eval_on_selector_all(
+            ".source tr", "rows => rows.map(r => [...r.cells].map(c => c.innerText.trim().split(/\\s+/).join(' ')))"
+        )
+        where = {text: runs for _, runs, text in rows}
+        assert where["rectified = torch.linalg.vector_norm(x, dim=-1)"] == "sequence"
+        assert where["level = torch.maximum(rectified, decay.sqrt() * level)"] == "loop once"
+        program = texts(reader, "pre")[0].splitlines()
+        assert program == list(watched.details.program.forward)
+        reader.page.keyboard.press("End")
+        same(reader.numbers(), watched.steps[24]["cell"])
+        assert "rectified" in reader.numbers()
 
 
 def test_a_large_layer_makes_a_small_page_that_says_what_it_leaves_out(chromium, tmp_path):

@@ -72,24 +72,32 @@ def explain(
 
 def _explained(f: Any, args: Any, kwargs: Any, limits: Limits, sample_rate: float | None) -> Explanation:
     from ..engine.scan import scan
-    from . import call
+    from . import call, filter_call
+    from .cell import explain_cell_of_scan
+    from .filter import explain_filter
     from .layer import explain_layer
 
     if call.is_recurrent(f):
         return explain_layer(call.of_module(f, args, kwargs), limits)
     if f in call.FUNCTIONS.values():
         return explain_layer(call.of_function(f, args, kwargs), limits)
+    if isinstance(f, filter_call.MODULES):
+        return explain_filter(filter_call.of_module(f, args, kwargs, limits, sample_rate), limits)
+    if f in filter_call.FUNCTIONS:
+        return explain_filter(filter_call.of_function(f, args, kwargs, limits, sample_rate), limits)
     if isinstance(f, call.CELLS) and not _is_scanned(args, kwargs):
         return explain_layer(call.of_cell(f, args, kwargs), limits)
-    if f is scan or isinstance(f, call.CELLS):
-        given = call.bound(scan, args if f is scan else (f, *args), kwargs, "fb.scan")
-        cell, init, xs = (given.pop(name) for name in ("cell", "init", "xs"))
-        if isinstance(cell, call.CELLS) and isinstance(xs, Tensor) and not given.get("reverse"):
-            return explain_layer(call.of_scan(cell, init, xs, given.get("dim", 0)), limits)
-    raise TypeError(
-        f"explain: f is a {type(f).__name__}, expected a recurrent or filter module, lfilter, sosfilt, rnn, gru, lstm, "
-        "scan, or a cell of scan"
-    )
+    if f is not scan and not isinstance(f, call.CELLS) and not _is_cell(f, args, kwargs):
+        what = getattr(f, "__name__", None) or f"a {type(f).__name__}"
+        raise TypeError(
+            f"explain: f is {what}, expected a recurrent or filter module, lfilter, sosfilt, rnn, gru, lstm, scan, or "
+            "a cell of scan with its init and xs"
+        )
+    given = call.bound(scan, args if f is scan else (f, *args), kwargs, "fb.scan")
+    cell, init, xs = (given.pop(name) for name in ("cell", "init", "xs"))
+    if isinstance(cell, call.CELLS) and isinstance(xs, Tensor) and not given.get("reverse"):
+        return explain_layer(call.of_scan(cell, init, xs, given.get("dim", 0)), limits)
+    return explain_cell_of_scan(cell, init, xs, given, limits)
 
 
 def _is_scanned(args: Any, kwargs: Any) -> bool:
@@ -100,3 +108,9 @@ def _is_scanned(args: Any, kwargs: Any) -> bool:
         return False
     first = args[0][0] if isinstance(args[0], (tuple, list)) else args[0]
     return isinstance(first, Tensor) and args[1].ndim == first.ndim + 1
+
+
+def _is_cell(f: Any, args: Any, kwargs: Any) -> bool:
+    """Whether f can be a cell of scan that is given ``(init, xs)``, and is no function of ours."""
+    home = getattr(f, "__module__", None) or type(f).__module__
+    return callable(f) and len(args) + len({"init", "xs"} & set(kwargs)) == 2 and not home.startswith("feedbackward.")

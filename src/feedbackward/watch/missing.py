@@ -18,10 +18,11 @@ def explained() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in _NEEDED:
+        library = (error.name or "").split(".")[0]
+        if library not in _NEEDED:
             raise
         raise ModuleNotFoundError(
-            f"explain: {_NEEDED[error.name]} needs {error.name}, which is not installed: "
+            f"explain: {_NEEDED[library]} needs {library}, which is not installed: "
             'run `pip install "feedbackward[explain]"`',
-            name=error.name,
+            name=library,
         ) from error

@@ -22,7 +22,7 @@ from .heat import heat_maps
 from .missing import explained
 
 if TYPE_CHECKING:
-    from .model import Explanation, Quantity, Run, Track
+    from .model import Explanation, Quantity, Track
 
 _NUMBERS = 250_000  # of all steps on a page: 1.4 MB
 _TRACKS = 12
@@ -46,11 +46,13 @@ def render(e: Explanation) -> str:
     tracks = e.run.tracks[:_TRACKS]
     steps, channels, limits = _fitted(e, tracks)
     maps, notes = heat_maps(e.weights)
-    data = {"run": _run_data(e.run, tracks, steps, channels), "maps": [m.data for m in maps]}
+    data = {"run": _run_data(e, tracks, steps, channels), "maps": [m.data for m in maps]}
     return environment.get_template("page.html").render(
         e=e,
         tracks=tracks,
         maps=maps,
+        bank=e.details if e.kind == "filter" else None,
+        listing=e.details if e.kind == "cell" else None,
         limits=(*e.limits, *limits, *notes),
         data=data if e.details is None else {**data, **e.details.page_data()},
         version=fb.__version__,
@@ -118,10 +120,15 @@ def _fitted(e: Explanation, tracks: tuple[Track, ...]) -> tuple[int, int, tuple[
     return steps, channels, tuple(limits)
 
 
-def _run_data(run: Run, tracks: tuple[Track, ...], steps: int, channels: int) -> dict[str, Any]:
+def _run_data(e: Explanation, tracks: tuple[Track, ...], steps: int, channels: int) -> dict[str, Any]:
+    run = e.run
     names = [t.name for t in tracks]
     overview = [
-        (names.index(track), [q.name for q in run.track(track).quantities].index(quantity))
+        {
+            "track": names.index(track),
+            "quantity": _place(run.track(track), quantity),
+            "label": _label(e, track, quantity),
+        }
         for track, quantity in run.overview
         if track in names
     ]
@@ -129,6 +136,7 @@ def _run_data(run: Run, tracks: tuple[Track, ...], steps: int, channels: int) ->
         "start": run.start,
         "steps": steps,
         "total": run.total,
+        "clock": "n" if e.kind == "filter" else "t",
         "choices": [{"name": c.name, "places": c.places, "total": c.total} for c in run.choices],
         "tracks": [
             {
@@ -141,6 +149,20 @@ def _run_data(run: Run, tracks: tuple[Track, ...], steps: int, channels: int) ->
         ],
         "overview": overview,
     }
+
+
+def _place(track: Track, name: str) -> int:
+    return [q.name for q in track.quantities].index(name)
+
+
+def _label(e: Explanation, track: str, quantity: str) -> str:
+    """What a row of the overview is called."""
+    if e.kind == "cell":
+        return quantity
+    if quantity == "x":
+        return "input x"
+    name = quantity.removesuffix(" after")
+    return f"output {name}" if track == "filter" else f"{track}: {name}"
 
 
 def _quantity_data(q: Quantity, steps: int, channels: int) -> dict[str, Any]:

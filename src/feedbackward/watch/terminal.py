@@ -72,7 +72,7 @@ def _parts(e: Explanation) -> Iterator[RenderableType]:
 
 
 def _weights(e: Explanation) -> RenderableType:
-    table = _table("Weights")
+    table = table_of("Weights")
     for name in ("name", "shape", "axes", "role", "from", "to"):
         table.add_column(name, justify="right" if name in ("from", "to") else "left")
     for w in e.weights:
@@ -82,7 +82,7 @@ def _weights(e: Explanation) -> RenderableType:
 
 
 def _axes(axes: tuple[Axes, ...]) -> RenderableType:
-    table = _table("Axes")
+    table = table_of("Axes")
     table.add_column("tensor")
     table.add_column("axes")
     turned = any(a.other is not None for a in axes)
@@ -97,7 +97,7 @@ def _axes(axes: tuple[Axes, ...]) -> RenderableType:
 def _track(run: Run, track: Track) -> RenderableType:
     place = "".join(f", {c.name} {c.places[0]}" for c in run.choices)
     shown = [q for q in track.quantities if q.role in ("input", "after", "output")]
-    table = _table(f"{track.name}{place}")
+    table = table_of(f"{track.name}{place}")
     table.add_column("t", justify="right", style="dim", min_width=3)
     for q in shown:
         table.add_column(q.name.removesuffix(" after"), no_wrap=True)
@@ -116,7 +116,7 @@ def step_table(step: Step) -> RenderableType:
         from rich.text import Text
     parts: list[RenderableType] = [Text(f"t = {step.time}", style="bold")]
     for name, values in step.tracks.items():
-        table = _table(name)
+        table = table_of(name)
         for column in ("term", "shape", "values"):
             table.add_column(column, no_wrap=column != "term")
         for term, tensor in values.items():
@@ -143,10 +143,14 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
 
 
-def _table(title: str) -> Any:
+def table_of(title: str, *columns: str) -> Any:
+    """An empty table."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    return Table(
+    table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, show_edge=False
     )
+    for column in columns:
+        table.add_column(column)
+    return table

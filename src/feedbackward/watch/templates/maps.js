@@ -6,7 +6,8 @@ function prepareMap(canvas) {
   const inside = map.inside ? unpack(map.inside) : null;
   let scale = 0;
   for (const v of values) if (Number.isFinite(v)) scale = Math.max(scale, Math.abs(v));
-  figure.querySelector(".range").textContent = values.length ? `±${long(scale)}` : "empty";
+  figure.querySelector(".range").textContent = 
+    values.length === 0 ? "empty" : values.length <= 6 ? [...values].map(long).join(",  ") : `±${long(scale)}`;
   canvas.setAttribute("aria-label", `${canvas.getAttribute("aria-label")}, largest magnitude ${long(scale)}`);
 
   function draw() {

@@ -1,12 +1,12 @@
 // The whole run at a glance: time to the right, channels downward; what is not computed yet is pale.
 const overview = document.getElementById("overview");
 
-function overviewRow([trackIndex, quantityIndex], position) {
+function overviewRow({ track: trackIndex, quantity: quantityIndex, label: name }, position) {
   const track = run.tracks[trackIndex];
   const q = track.quantities[quantityIndex];
   const label = document.createElement("div");
   label.className = "label";
-  label.textContent = q.role === "input" ? "input x" : `${track.name}: ${q.name.replace(" after", "")}`;
+  label.textContent = name;
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${label.textContent}, ${q.channels} channels over ${run.steps} steps`);
@@ -14,12 +14,12 @@ function overviewRow([trackIndex, quantityIndex], position) {
   canvas.addEventListener("pointerdown", (event) => {
     const box = canvas.getBoundingClientRect();
     const time = Math.max(0, Math.min(run.steps - 1, Math.floor(((event.clientX - box.left) / box.width) * run.steps)));
-    if (position > 0 || run.overview.length === 1) chooseTrack(trackIndex);
+    if (position > 0) chooseTrack(trackIndex);
     go(positionOf(time));
   });
 
   return () => {
-    const chosen = trackIndex === view.track && (position > 0 || run.overview.length === 1);
+    const chosen = run.tracks.length > 1 && trackIndex === view.track && position > 0;
     label.classList.toggle("chosen", chosen);
     const width = canvas.clientWidth || 600;
     const line = q.shown === 1;
@@ -79,7 +79,7 @@ function drawLine(context, q, track, { width, high, across, now }) {
 const drawOverview = run.overview.map(overviewRow);
 const axis = document.createElement("div");
 axis.className = "axis";
-axis.append(...[`t = ${run.start}`, `t = ${run.start + run.steps - 1}`].map((text) => {
+axis.append(...[`${run.clock} = ${run.start}`, `${run.clock} = ${run.start + run.steps - 1}`].map((text) => {
   const end = document.createElement("span");
   end.textContent = text;
   return end;

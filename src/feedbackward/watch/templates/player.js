@@ -26,7 +26,7 @@ function draw() {
   const track = run.tracks[view.track];
   slider.value = view.position;
   const ended = hasEnded(track, timeNow()) ? ", after the end of this sequence" : "";
-  where.textContent = `step ${view.position + 1} of ${run.steps}: t = ${time}${ended}`;
+  where.textContent = `step ${view.position + 1} of ${run.steps}: ${run.clock} = ${time}${ended}`;
   slider.setAttribute("aria-valuetext", where.textContent);
   for (const update of drawOverview) update();
   drawTerms();
