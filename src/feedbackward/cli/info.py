@@ -19,7 +19,7 @@ _EXTRAS = {  # extra: the distributions that make it up, and what it gives
     "plot": (("matplotlib",), "plots of responses, losses and time-frequency energy"),
     "cli": (("typer", "rich", "jinja2"), "this command and its HTML report"),
     "bench": (("scipy", "numba", "jax"), "timings against other implementations"),
-    "docs": (("sphinx", "myst-nb"), "building the documentation"),
+    "docs": (("sphinx", "myst-nb", "furo"), "building the documentation"),
     "dev": (("pytest", "hypothesis", "scipy", "ruff", "mypy"), "tests and checks of this library"),
 }
 
