@@ -56,6 +56,7 @@ python_maximum_signature_line_length = 88
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "extra_repr"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
