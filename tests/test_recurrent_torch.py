@@ -213,6 +213,16 @@ def test_from_torch_stores_matrices_as_a_structure_does(kind: str, structure: St
         assert (dense.diagonal() == matrix.diagonal()).all()
 
 
+def test_from_torch_has_gains_of_one_for_layer_normalization() -> None:
+    theirs = nn.GRU(INPUT, HIDDEN, dtype=torch.float64)
+    mine = fb.nn.GRU.from_torch(theirs, layer_norm=True)
+    assert mine.norm_ih_l0.dtype == torch.float64
+    expected = fb.nn.GRU(INPUT, HIDDEN, layer_norm=True, dtype=torch.float64)
+    expected.load_state_dict(theirs.state_dict(), strict=False)
+    x = sequence(mine, 6, 5)
+    torch.testing.assert_close(mine(x), expected(x))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_distribution_of_new_weights_is_torchs(kind: str) -> None:
     """Uniform in +-1 / sqrt(hidden): the extremes of many, and their variance."""

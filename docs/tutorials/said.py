@@ -17,7 +17,7 @@ def said(call: Callable[[], object]) -> None:
         call()
     except Exception as error:
         sentence = re.sub(r"\S*ipykernel\S*:(\d+)", r"line \1", str(error))
-        words = f"{type(error).__name__}: {sentence}"
-        print(textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False))
+        words = " ".join(f"{type(error).__name__}: {sentence}".split())
+        print(textwrap.fill(words, 88, break_long_words=False, break_on_hyphens=False))
     else:
         print("no error")

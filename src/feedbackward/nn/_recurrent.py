@@ -279,6 +279,9 @@ class Recurrent(nn.Module):
                 parts = [mine.structure.from_dense(m, project=project) for m in weight.detach().chunk(mine._gates)]
                 weight = nn.Parameter(torch.cat([m.weight for m in parts]), weight.requires_grad)
             mine.register_parameter(name, weight)
+        for name, gain in list(mine.named_parameters()):
+            if gain.is_meta:  # of layer normalization, which the module does not have
+                mine.register_parameter(name, nn.Parameter(weight.new_ones(gain.shape)))
         return mine.train(module.training)
 
     def to_torch(self) -> nn.RNNBase:
