@@ -89,10 +89,6 @@ def _report(results: dict[str, Any], pictures: set[str]) -> list[str]:
     parts = [
         "# Benchmarks\n",
         _introduction(results),
-        "## Targets\n",
-        _targets(results["cases"]),
-        "## What falls short\n",
-        _shortfalls(results["cases"]),
         "## Times\n",
         _picture(pictures, "bank", "Times of the filter bank"),
         _picture(pictures, "memory", "Peak memory of the filter bank with gradients"),
@@ -109,6 +105,10 @@ def _report(results: dict[str, Any], pictures: set[str]) -> list[str]:
         _picture(pictures, "band_memory", "Peak memory of a recurrent layer with a band"),
         _picture(pictures, "products", "Ways to multiply by a band, relative to the native one"),
         _picture(pictures, "call", "What a call and a trace cost"),
+        "## What falls short\n",
+        _shortfalls(results["cases"]),
+        "## Targets\n",
+        _targets(results["cases"]),
     ]
     if any(case.name in results["cases"] for case in products.cases):
         parts += ["## Ways to multiply by a band\n", _ways(results["cases"])]

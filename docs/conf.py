@@ -21,7 +21,7 @@ copyright = "the feedbackward authors, Apache-2.0"
 version = release = feedbackward.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
-extensions += ["docstrings", "drawings", "mathml", "public_names"]  # ours, in _extensions
+extensions += ["docstrings", "drawings", "mathml", "outputs", "public_names"]  # ours, in _extensions
 exclude_patterns = ["_*", "images", "pictures"]
 
 # Pages. The cache keeps what a page printed until the page or the library changes; setting its path anew makes Sphinx
@@ -56,6 +56,7 @@ python_maximum_signature_line_length = 88
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "extra_repr"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
