@@ -65,9 +65,9 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Source", "notes_style")]
 nitpicky = True
-nitpick_ignore_regex = [
+nitpick_ignore_regex = [  # no inventory of another library is fetched
     ("py:obj", r".*"),  # see default_role
-    ("py:class", r"(torch|numpy|collections|typing|matplotlib)\..*"),  # no inventory of theirs is fetched
+    ("py:class", r"(torch|numpy|collections|typing|matplotlib|pathlib|rich)\..*"),  # theirs
     ("py:class", r"(Tensor|Any|Callable|Sequence|Iterator|nn\.Module|optional|np\..*|Figure|Panel)"),
 ]
 suppress_warnings = ["mystnb.unknown_mime_type"]
