@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "feedbackward"
-EXTRAS = {"torch", "audio", "plot", "cli", "bench", "docs", "dev"}
+EXTRAS = {"torch", "audio", "plot", "explain", "cli", "bench", "docs", "dev"}
 LIBRARIES = {"feedbackward/lib/feedbackward_torch.so"}
 
 

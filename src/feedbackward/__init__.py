@@ -24,6 +24,7 @@ _HOME = {
     "linear_recurrence": "filters.linear",
     "scan": "engine.scan",
     "explain_cell": "engine.explain",
+    "explain": "watch.explain",
     "band_matmul": "ops.band",
     "rnn": "recurrent.functional",
     "gru": "recurrent.functional",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from .recurrent.structures import Diagonal as Diagonal
     from .recurrent.structures import LowRankPlusDiagonal as LowRankPlusDiagonal
     from .recurrent.tbptt import tbptt as tbptt
+    from .watch.explain import explain as explain
 
 
 def __getattr__(name: str) -> Any:

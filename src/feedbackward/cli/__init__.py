@@ -1,4 +1,4 @@
-"""The command ``feedbackward``: learn an equalizer, look at a recording through a bank, see what is installed."""
+"""The command ``feedbackward``: learn an equalizer, look at a recording through a bank, watch a layer run."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ _LIBRARIES = {  # what a command imports, and the extra that brings it
     "soundfile": "audio",
     "matplotlib": "plot",
     "jinja2": "cli",
+    "latex2mathml": "explain",
 }
 
 
@@ -41,6 +42,15 @@ class Scale(str, Enum):
     bark = "bark"
     octave = "octave"
     linear = "linear"
+
+
+class Kind(str, Enum):
+    """Recurrent layers that can be watched."""
+
+    rnn = "rnn"
+    gru = "gru"
+    lstm = "lstm"
+    bandrnn = "bandrnn"
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +74,7 @@ def top(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Learnable filters on recordings."""
+    """Learnable filters on recordings, and recurrent layers to be watched."""
 
 
 @app.command()
@@ -112,6 +122,68 @@ def bank(
         command(
             recording, output, filters=filters, scale=scale.value, low=low, high=high, hop_ms=hop, console=Console()
         )
+
+
+@app.command()
+def explain(
+    layer: Annotated[
+        Kind | None, typer.Option(help="The kind of layer; rnn, or what the weights tell.", show_default=False)
+    ] = None,
+    inputs: Annotated[int, typer.Option("--input", min=1, help="Channels of the input.")] = 4,
+    hidden: Annotated[int, typer.Option(min=1, help="Channels of the state.")] = 8,
+    layers: Annotated[int, typer.Option(min=1, help="Layers on top of each other.")] = 1,
+    length: Annotated[int, typer.Option(min=1, help="Steps of the sequence.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences side by side.")] = 2,
+    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="In both directions.")] = False,
+    batch_first: Annotated[bool, typer.Option("--batch-first", help="Batch before time.")] = False,
+    projection: Annotated[int, typer.Option(min=0, help="Channels that h is projected to (lstm).")] = 0,
+    band_width: Annotated[
+        str | None,
+        typer.Option(help="Diagonals on either side of a band, or LOWER,UPPER (bandrnn; 1).", show_default=False),
+    ] = None,
+    nonlinearity: Annotated[str, typer.Option(help="Of an rnn: tanh, relu, identity, sigmoid, softsign.")] = "tanh",
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A saved state_dict: kind and sizes are those of its weights.", show_default=False),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Which layer of the state_dict: what stands before its names.", show_default=False),
+    ] = None,
+    start: Annotated[int, typer.Option(min=0, help="The first step to show.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps to show.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of the input, and of new weights.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page to write.", show_default=False)
+    ] = None,
+) -> None:
+    """Watch a recurrent layer run on a random sequence, step by step: in the terminal, and on a page that plays.
+
+    The layer is a new one, or that of a state_dict saved by torch.save; the page needs no network.
+    """
+    with _explained():
+        from .explain import Request
+        from .explain import explain as command
+
+        request = Request(
+            kind=None if layer is None else layer.value,
+            inputs=inputs,
+            hidden=hidden,
+            layers=layers,
+            length=length,
+            batch=batch,
+            bidirectional=bidirectional,
+            batch_first=batch_first,
+            projection=projection,
+            band_width=band_width,
+            nonlinearity=nonlinearity,
+            weights=weights,
+            prefix=prefix,
+            start=start,
+            steps=steps,
+            seed=seed,
+        )
+        command(request, output, console=Console())
 
 
 @app.command()

@@ -17,10 +17,11 @@ _EXTRAS = {  # extra: the distributions that make it up, and what it gives
     "torch": (("torch",), "filters, recurrences and modules on tensors"),
     "audio": (("soundfile",), "recordings in and out: WAV, FLAC, Ogg, MP3"),
     "plot": (("matplotlib",), "plots of responses, losses and time-frequency energy"),
+    "explain": (("rich", "jinja2", "latex2mathml"), "fb.explain in a terminal, a notebook and as a page"),
     "cli": (("typer", "rich", "jinja2"), "this command and its HTML report"),
     "bench": (("scipy", "numba", "jax"), "timings against other implementations"),
-    "docs": (("sphinx", "myst-nb"), "building the documentation"),
-    "dev": (("pytest", "hypothesis", "scipy", "ruff", "mypy"), "tests and checks of this library"),
+    "docs": (("sphinx", "myst-nb", "furo"), "building the documentation"),
+    "dev": (("pytest", "hypothesis", "scipy", "playwright", "ruff", "mypy"), "tests and checks of this library"),
 }
 
 

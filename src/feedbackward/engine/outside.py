@@ -46,7 +46,14 @@ class Outside:
 
 def _names(graph: fx.Graph) -> tuple[str, ...]:
     targets = [n.target for n in graph.nodes if n.op == "call_function" and n.target is not operator.getitem]
-    return tuple(str(t).removeprefix("aten.").split(".")[0] for t in targets)
+    return tuple(_name(t) for t in targets)
+
+
+def _name(target: Any) -> str:
+    """Of an operator of torch as torch says it; of a function of ours by its name."""
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target).removeprefix("aten.").split(".")[0]
+    return str(getattr(target, "__name__", target)).strip("_")
 
 
 def _function(graph: fx.Graph) -> Graph:

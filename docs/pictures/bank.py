@@ -1,4 +1,4 @@
-"""Draw the picture of the README anew, from a recording of the examples: ``python docs/pictures.py``."""
+"""Draw the picture of the README anew, from a recording of the examples: ``python docs/pictures/bank.py``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPEECH = ROOT / "examples" / "recordings" / "arctic_a0007.wav"
 
 if __name__ == "__main__":

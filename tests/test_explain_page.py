@@ -1,0 +1,389 @@
+"""The pages of `fb.explain` in a real browser, without a network: what they show is what the tensors are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from browser import Reader, browser
+from torch import nn
+
+import feedbackward as fb
+
+pytest.importorskip("playwright")
+pytest.importorskip("latex2mathml")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as found:
+        yield found
+
+
+def layer() -> Any:
+    return fb.explain(nn.RNN(4, 6, 2), torch.randn(9, 3, 4))
+
+
+def both_directions() -> Any:
+    return fb.explain(
+        fb.nn.LSTM(4, 24, 2, bidirectional=True, batch_first=True), torch.randn(3, 9, 4), lengths=[9, 4, 6]
+    )
+
+
+def band() -> Any:
+    return fb.explain(fb.nn.BandRNN(3, 40, (2, 3)), torch.randn(30, 3))
+
+
+def biquad() -> Any:
+    sos = fb.design.peaking(1000.0, 2.0, 9.0, sample_rate=16000)
+    return fb.explain(fb.lfilter, sos[:3], sos[3:], torch.randn(30), sample_rate=16000.0)
+
+
+def bank() -> Any:
+    return fb.explain(fb.nn.FilterBank(40, 16000.0), torch.randn(3, 200), filters=5, elements=2)
+
+
+def cascade() -> Any:
+    sos = fb.design.lowpass(torch.tensor([500.0, 1000.0, 2000.0]), sample_rate=16000)
+    return fb.explain(fb.sosfilt, sos, torch.randn(200), start=100)
+
+
+def moving_average() -> Any:
+    return fb.explain(fb.lfilter, torch.ones(8) / 8, torch.ones(1), torch.randn(30))
+
+
+def sweep() -> Any:
+    sos = fb.design.lowpass(torch.linspace(100, 4000, 10), sample_rate=16000)
+    return fb.explain(fb.lfilter, sos[:, :3], sos[:, 3:], torch.randn(30), hop=3)
+
+
+decay = torch.tensor(0.9)
+
+
+def cell() -> Any:
+    def envelope(level, x):
+        rectified = torch.linalg.vector_norm(x, dim=-1)
+        level = torch.maximum(rectified, decay.sqrt() * level)
+        return level, {"gain": 1 / (1 + level)}
+
+    return fb.explain(envelope, torch.zeros(20), torch.randn(25, 20, 2))
+
+
+def refused_cell() -> Any:
+    def branches(h, x):
+        return (h + x, h) if x.sum() > 0 else (h - x, h)
+
+    return fb.explain(branches, torch.zeros(3), torch.randn(9, 3))
+
+
+PAGES = [layer, both_directions, band, biquad, bank, cascade, moving_average, sweep, cell, refused_cell]
+EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
+
+
+def saved(make: Any, folder: Path) -> tuple[Any, Path]:
+    with torch.no_grad():
+        watched = make()
+    return watched, watched.save(folder / "page.html")
+
+
+def shown(watched: Any, track: str, time: int, *choices: int) -> dict[str, torch.Tensor]:
+    return {name: values[choices] for name, values in watched.steps[time][track].items()}
+
+
+def same(found: dict[str, list[float]], expected: dict[str, torch.Tensor], rtol: float = 1e-5) -> None:
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(
+            torch.tensor(found[name], dtype=torch.float64),
+            values.flatten().double(),
+            rtol=rtol,
+            atol=1e-30,
+            equal_nan=True,
+        )
+
+
+@EACH
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_loads_alone_and_fits(chromium, make, width, scheme, tmp_path):
+    watched, path = saved(make, tmp_path)
+    assert path.stat().st_size < 3e6
+    with Reader(chromium, path, width, scheme) as reader:
+        page = reader.page
+        assert page.title() == watched.title
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        sizes = page.eval_on_selector_all(
+            "math",
+            "all => all.filter(m => m.checkVisibility()).map(m => m.getBoundingClientRect())"
+            ".map(b => [b.width, b.height])",
+        )
+        assert sizes
+        assert all(wide > 4 and high > 8 for wide, high in sizes)
+        texts = page.evaluate(LEGIBLE)
+        assert texts["smallest"] >= 12
+        assert texts["faintest"] >= 4.5, texts["where"]
+        page.keyboard.press("End")
+        assert reader.errors == []
+        assert reader.requests == [path.as_uri()]
+
+
+# The smallest type, and the least contrast of a text with the paper below it, of all texts that are shown.
+LEGIBLE = """() => {
+    const luminance = (rgb) => {
+        const [r, g, b] = rgb.map((c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+    const paper = (e) => {
+        for (; e; e = e.parentElement) {
+            const [r, g, b, a = 1] = parts(getComputedStyle(e).backgroundColor);
+            if (a > 0) return [r, g, b];
+        }
+        return [255, 255, 255];
+    };
+    let smallest = 99, faintest = 99, where = "";
+    const walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const e = walk.currentNode.parentElement;
+        if (!walk.currentNode.textContent.trim() || !e.checkVisibility()) continue;
+        if (e.closest("math, svg, script, option")) continue;
+        const style = getComputedStyle(e);
+        smallest = Math.min(smallest, parseFloat(style.fontSize));
+        const [a, b] = [luminance(parts(style.color).slice(0, 3)), luminance(paper(e))].sort((x, y) => y - x);
+        const contrast = (a + 0.05) / (b + 0.05);
+        if (contrast < faintest) [faintest, where] = [contrast, e.outerHTML.slice(0, 200)];
+    }
+    return { smallest, faintest, where };
+}"""
+
+
+def test_every_way_to_step_shows_the_tensors_of_that_step(chromium, tmp_path):
+    watched, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        page = reader.page
+
+        def at(time: int, track: str = "layer 0", element: int = 0) -> None:
+            assert reader.where() == f"step {time + 1} of 9: t = {time}"
+            expected = shown(watched, track, time, element)
+            same(reader.numbers(), expected)
+            for name, values in expected.items():
+                torch.testing.assert_close(torch.tensor(reader.cells(name)), values, rtol=2e-3, atol=6e-4)
+
+        at(0)
+        page.click("[data-do=forward]")
+        at(1)
+        page.click("[data-do=last]")
+        at(8)
+        page.click("[data-do=back]")
+        at(7)
+        page.click("[data-do=first]")
+        at(0)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        at(2)
+        page.keyboard.press("ArrowLeft")
+        at(1)
+        page.keyboard.press("End")
+        at(8)
+        page.keyboard.press("Home")
+        at(0)
+        page.eval_on_selector("#slider", "s => { s.value = 5; s.dispatchEvent(new Event('input')); }")
+        at(5)
+        page.focus("#slider")
+        page.keyboard.press("ArrowLeft")
+        at(4)
+        assert page.get_attribute("#slider", "aria-valuetext") == "step 5 of 9: t = 4"
+        page.check("input[name=track][value='1']", force=True)
+        at(4, "layer 1")
+        page.select_option("[data-choice='0']", "2")
+        at(4, "layer 1", 2)
+        box = page.locator("#overview canvas").nth(1).bounding_box()
+        page.mouse.click(box["x"] + box["width"] * 6.5 / 9, box["y"] + 5)
+        at(6, "layer 0", 2)
+        assert reader.errors == []
+
+
+def test_playing_goes_on_and_pauses(chromium, tmp_path):
+    from playwright.sync_api import expect
+
+    _, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        page = reader.page
+        page.keyboard.press(" ")
+        expect(page.locator("#where")).to_contain_text("step 3 of")
+        page.keyboard.press(" ")
+        assert page.get_attribute("[data-do=play]", "aria-label") == "Play"
+        stopped = reader.where()
+        page.wait_for_timeout(1000)
+        assert reader.where() == stopped
+        page.keyboard.press("End")
+        page.click("[data-do=play]")
+        expect(page.locator("#where")).to_contain_text("step 2 of")
+        assert page.get_attribute("[data-do=play]", "aria-label") == "Pause"
+
+
+def test_directions_and_ends_of_sequences(chromium, tmp_path):
+    watched, path = saved(both_directions, tmp_path)
+    with Reader(chromium, path) as reader:
+        page = reader.page
+        page.check("input[name=track][value='1']", force=True)
+        assert reader.where() == "step 1 of 9: t = 8"
+        same(reader.numbers(), shown(watched, "layer 0, reverse", 8, 0))
+        page.select_option("[data-choice='0']", "1")
+        assert reader.where() == "step 1 of 9: t = 8, after the end of this sequence"
+        page.click("h1")
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        assert reader.where() == "step 6 of 9: t = 3"
+        same(reader.numbers(), shown(watched, "layer 0, reverse", 3, 1))
+        assert reader.errors == []
+
+
+def test_a_channel_can_be_read_through_all_terms(chromium, tmp_path):
+    watched, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.hover('.track:not([hidden]) .row[data-name="a"] .cell[data-channel="2"]')
+        values = shown(watched, "layer 0", 0, 0)
+        text = str(reader.page.text_content("#readout")).replace("\N{MINUS SIGN}", "-")
+        for name in ("W_ih x", "a", "h after"):
+            assert f"{name} = {float(f'{values[name][2].item():.6g}'):.6g}" in text
+
+
+def test_a_band_is_seen_as_a_band(chromium, tmp_path):
+    watched, path = saved(band, tmp_path)
+    (weight,) = (w for w in watched.weights if w.name == "weight_hh_l0")
+    with Reader(chromium, path) as reader:
+        name = "Heat map of weight_hh_l0, 40 × 40"
+        colored = reader.page.eval_on_selector(
+            f'canvas[aria-label^="{name}"]',
+            """canvas => {
+                const side = canvas.width / 40, context = canvas.getContext("2d");
+                const share = (i, j) => {
+                    const data = context.getImageData(j * side + 1, i * side + 1, side - 2, side - 2).data;
+                    let opaque = 0;
+                    for (let k = 3; k < data.length; k += 4) opaque += data[k] > 127;
+                    return opaque / (data.length / 4);
+                };
+                return Array.from({ length: 40 }, (_, i) => Array.from({ length: 40 }, (_, j) => share(i, j)));
+            }""",
+        )
+        assert torch.equal(torch.tensor(colored) > 0.5, weight.inside)
+
+
+def texts(reader: Reader, selector: str) -> list[str]:
+    found = reader.page.eval_on_selector_all(
+        selector, "all => all.filter(e => e.checkVisibility()).map(e => e.textContent)"
+    )
+    return [text.replace("\N{MINUS SIGN}", "-") for text in found]
+
+
+def near(text: str, value: float) -> None:
+    assert float(text) == pytest.approx(value, rel=2e-3, abs=6e-4)
+
+
+def test_the_block_diagram_carries_the_numbers_of_the_step(chromium, tmp_path):
+    watched, path = saved(biquad, tmp_path)
+    (found,) = watched.details.filters
+    with Reader(chromium, path) as reader:
+        reader.page.click("[data-do=forward]")
+        reader.page.click("[data-do=forward]")
+        assert reader.where() == "step 3 of 30: n = 2"
+        values = watched.steps[2]["filter"]
+        same(reader.numbers(), values)
+        near(texts(reader, "[data-live=x]")[0], values["x"].item())
+        near(texts(reader, "[data-live=y]")[0], values["y"].item())
+        for i in (1, 2):
+            name, text = texts(reader, f"[data-live=s{i}]")[0].split(" = ")
+            assert name == "s" + chr(0x2080 + i)
+            near(text, values["s before"][i - 1].item())
+            near(texts(reader, f"[data-coefficient=a{i}]")[0], -found.a[0, i].item())
+        near(texts(reader, "[data-coefficient=b0]")[0], found.b[0, 0].item())
+        assert reader.errors == []
+
+
+def test_coefficients_that_change_change_in_the_diagram(chromium, tmp_path):
+    watched, path = saved(sweep, tmp_path)
+    with Reader(chromium, path) as reader:
+        for time in (0, 2, 3):
+            reader.page.eval_on_selector(
+                "#slider", f"s => {{ s.value = {time}; s.dispatchEvent(new Event('input')); }}"
+            )
+            near(texts(reader, "[data-coefficient=a1]")[0], -watched.steps[time]["filter"]["a"][1].item())
+
+
+def test_a_bank_shows_the_chosen_filter(chromium, tmp_path):
+    watched, path = saved(bank, tmp_path)
+    with Reader(chromium, path) as reader:
+        page = reader.page
+        page.select_option("[data-choice='0']", label="20")
+        page.select_option("[data-choice='1']", "1")
+        same(reader.numbers(), shown(watched, "filter", 0, 2, 1))
+        assert texts(reader, "#filter p[data-filter]") == [
+            f"Stable: the outermost pole has radius {watched.details.filters[2].radius:.6g}."
+        ]
+        assert page.eval_on_selector_all(".curve.chosen", "all => all.map(e => e.dataset.filter)") == ["2", "2"]
+        near(texts(reader, "[data-coefficient=b0]")[0], watched.details.filters[2].b[0, 0].item())
+
+
+def test_a_cascade_shows_the_output_of_every_section(chromium, tmp_path):
+    watched, path = saved(cascade, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.check("input[name=track][value='1']", force=True)
+        reader.page.click("[data-do=forward]")
+        assert reader.where() == "step 2 of 64: n = 101"
+        same(reader.numbers(), watched.steps[1]["section 1"])
+        for k, text in enumerate(texts(reader, "[data-section-output]")):
+            near(text, watched.steps[1][f"section {k}"]["y"].item())
+        assert texts(reader, ".delay.here + .inside") == ["1"]
+
+
+def test_a_cell_stands_beside_its_program(chromium, tmp_path):
+    watched, path = saved(cell, tmp_path)
+    with Reader(chromium, path) as reader:
+        rows = reader.page.eval_on_selector_all(
+            ".source tr", "rows => rows.map(r => [...r.cells].map(c => c.innerText.trim().split(/\\s+/).join(' ')))"
+        )
+        where = {text: runs for _, runs, text in rows}
+        assert where["rectified = torch.linalg.vector_norm(x, dim=-1)"] == "sequence"
+        assert where["level = torch.maximum(rectified, decay.sqrt() * level)"] == "loop once"
+        program = texts(reader, "pre")[0].splitlines()
+        assert program == list(watched.details.program.forward)
+        reader.page.keyboard.press("End")
+        same(reader.numbers(), watched.steps[24]["cell"])
+        assert "rectified" in reader.numbers()
+
+
+def test_a_large_layer_makes_a_small_page_that_says_what_it_leaves_out(chromium, tmp_path):
+    with torch.no_grad():
+        watched = fb.explain(nn.LSTM(300, 512, 3, bidirectional=True), torch.randn(200, 16, 300))
+    path = watched.save(tmp_path / "page.html")
+    assert path.stat().st_size < 3e6
+    with Reader(chromium, path) as reader:
+        limits = str(reader.page.text_content("#limits"))
+        assert "Steps 0 to 63 of 200 are shown" in limits
+        assert "4 of 16 batch elements are shown" in limits
+        assert "the first" in limits
+        assert "entry of largest magnitude of its block" in limits
+        steps = int(reader.where().split(" of ")[1].split(":")[0])
+        assert f"plays the first {steps} of these 64 steps" in limits
+        reader.page.keyboard.press("End")
+        found, expected = reader.numbers(), shown(watched, "layer 0, forward", steps - 1, 0)
+        for name, values in found.items():
+            torch.testing.assert_close(torch.tensor(values), expected[name][: len(values)], rtol=1e-5, atol=1e-30)
+        assert reader.errors == []
+
+
+def test_a_notebook_shows_the_page_in_a_frame(chromium, tmp_path):
+    watched, _ = saved(layer, tmp_path)
+    path = tmp_path / "notebook.html"
+    path.write_text(
+        f"<!doctype html><meta charset='utf-8'><title>notebook</title>{watched._repr_html_()}", encoding="utf-8"
+    )
+    with Reader(chromium, path) as reader:
+        frame = reader.page.frame_locator("iframe")
+        frame.locator("[data-do=forward]").click()
+        assert frame.locator("#where").text_content() == "step 2 of 9: t = 1"
+        assert reader.errors == []
