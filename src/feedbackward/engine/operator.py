@@ -82,7 +82,7 @@ def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
-        made.forward_words,
+        torch.from_numpy(made.forward_words),
         t.held,
         [as_applied(t.matrices[m.index], m) for m in made.forward.matrices],
         t.sequences,
@@ -109,8 +109,8 @@ def _backward(
     for i, y in zip(made.written.kept, kept, strict=True):
         written[i] = y
     results = torch.ops.feedbackward.scan_backward.default(
-        made.forward_words,
-        made.backward_words,
+        torch.from_numpy(made.forward_words),
+        torch.from_numpy(made.backward_words),
         t.held,
         [as_applied(t.matrices[m.index], m) for m in made.forward.matrices],
         t.sequences,
@@ -144,7 +144,9 @@ def _backward(
 Product = Callable[[Matrix, Tensor, Tensor | Value], Tensor]
 
 
-def _collect(step: Program, adj: Adjoint, t: Tensors, results: Sequence[Tensor], product: Product) -> list[Tensor]:
+def _collect(
+    step: Program, adj: Adjoint, t: Tensors[Tensor], results: Sequence[Tensor], product: Product
+) -> list[Tensor]:
     """From what the adjoint leaves to the gradients of all tensors; ``product`` is that of the factors of a matrix."""
     wanted, count = adj.wanted, len(adj.program.outputs)
     outputs, after = results[:count], results[count:]
@@ -267,7 +269,7 @@ def _tangents(ctx: Any, v: Sequence[Tensor | None]) -> list[Tensor]:
     t = Tensors.of(step, tensors)
     flags = [x is not None for x in v]
     moving = split_wanted(step, flags)
-    parts = Tensors.of(step, list(v))  # type: ignore[arg-type]
+    parts = Tensors.of(step, list(v))
     states = range(len(step.states))
     v_before = [torch.zeros_like(x) if y is None else y for x, y in zip(t.before, parts.before, strict=True)]
     inputs = [
@@ -284,7 +286,7 @@ def _batched(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]
     """The batch is one more axis of lanes, the first one; weights of its own for every element go one by one."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
     step = program_of(program)
-    t, dims = Tensors.of(step, tensors), Tensors.of(step, list(in_dims))  # type: ignore[arg-type]
+    t, dims = Tensors.of(step, tensors), Tensors.of(step, list(in_dims))
     if any(d is not None for d in dims.matrices):
         each = [
             [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims, strict=True)]

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..ops.library import operations
+from ..native import operations
 from .ir import LEAVES, POINTWISE, Matrix, Program, Value
 from .order import CORE, EARLY, LATE, is_narrow, ordered
 

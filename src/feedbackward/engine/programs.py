@@ -1,4 +1,7 @@
-"""Programs found again by their text: parsed, differentiated and planned once; and the tensors that they name."""
+"""Programs found again by their text: parsed, differentiated and planned once; and the tensors that they name.
+
+Nothing here knows of a framework: a tensor is whatever the framework calls one.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from .ir import Program, parse
 from .plan import Plan, plan
 from .transform import Adjoint, Wanted, adjoint
 from .written import Written
+
+T = TypeVar("T")
+Words = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,8 @@ class Compiled:
     written: Written
     forward: Plan
     backward: Plan
-    forward_words: Tensor
-    backward_words: Tensor
+    forward_words: Words
+    backward_words: Words
 
     @property
     def forward_rows(self) -> list[int]:
@@ -60,7 +66,7 @@ def compiled(text: str, wanted: tuple[bool, ...], lanes: int) -> Compiled:
     read = [v.attr for v in adj.program.order if v.op == "forward"]
     forward = plan(step, read, lanes=lanes)
     backward = plan(adj.program, (), forward.place, lanes)
-    words = [torch.tensor(p.words(), dtype=torch.int64) for p in (forward, backward)]
+    words = [np.array(p.words(), dtype=np.int64) for p in (forward, backward)]
     return Compiled(step, adj, written, forward, backward, *words)
 
 
@@ -72,16 +78,16 @@ def split_wanted(step: Program, wanted: Sequence[bool]) -> Wanted:
 
 
 @dataclass(frozen=True)
-class Tensors:
+class Tensors(Generic[T]):
     """The tensors of a call, by what they are to the program."""
 
-    held: list[Tensor]
-    matrices: list[Tensor]
-    sequences: list[Tensor]
-    before: list[Tensor]
+    held: list[T]
+    matrices: list[T]
+    sequences: list[T]
+    before: list[T]
 
     @classmethod
-    def of(cls, step: Program, flat: Sequence[Tensor]) -> Tensors:
+    def of(cls, step: Program, flat: Sequence[T]) -> Tensors[T]:
         """From the flat order of the operator."""
         ends = [0]
         for part in (step.held, step.matrices, step.sequences, step.states):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from .ir import LEAVES, Program, Value
 from .plan import root
 from .transform import Adjoint, trails
+
+if TYPE_CHECKING:  # programs are planned for other frameworks too
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
