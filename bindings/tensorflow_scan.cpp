@@ -1,0 +1,171 @@
+// The operators of programs for TensorFlow, forward and with their adjoint backward; and the gradient of a band. There
+// is one axis of lanes, the batch.
+#include "passes.hpp"
+#include "tensorflow.hpp"
+
+namespace {
+
+// Takes inputs in the order in which they were given.
+class Given {
+public:
+    explicit Given(const Run& run) : run_(run) {}
+    Arrays next(int64_t count) {
+        next_ += count;
+        return run_.inputs(next_ - count, count);
+    }
+
+private:
+    const Run& run_;
+    int64_t next_ = 0;
+};
+
+// A program, its inputs and what they say of steps and lanes: held values, matrices, sequences, states before.
+struct Step {
+    Step(const Attributes& given, const char* name)
+        : words(given.integers(name)),
+          held(given.integer("H")),
+          matrices(given.integer("M")),
+          sequences(given.integer("Q")),
+          states(given.integer("B")),
+          reverse(given.boolean("reverse")) {}
+
+    struct Inputs {
+        Arrays held, matrices, sequences, before;
+        fb_dtype dtype;
+        Sizes lanes;
+        int64_t steps;
+
+        Sizes sizes(bool time, int64_t rows) const { return time ? Sizes{steps, lanes[0], rows} : Sizes{lanes[0], rows}; }
+        fb_scan scan() const {
+            require_instruction_set();
+            return {dtype, int32_t(lanes.size()), lanes.data(), steps, 0, nullptr};
+        }
+    };
+
+    Inputs inputs(Given& given) const {
+        Inputs in = {given.next(held), given.next(matrices), given.next(sequences), given.next(states), {}, {1}, 0};
+        require(!in.sequences.empty() && in.sequences[0].dim() == 3, "a program needs a sequence (steps, lanes, rows)");
+        in.dtype = in.sequences[0].dtype;
+        in.steps = in.sequences[0].size(0);
+        for (const Arrays* arrays : {&in.sequences, &in.before, &in.held})
+            for (const Array& array : *arrays)
+                if (array.dim() >= 2 && array.size(-2) != 1) in.lanes[0] = array.size(-2);
+        return in;
+    }
+
+    void give(Pass& pass, const Inputs& in) const {
+        pass.program(words.data(), int64_t(words.size()));
+        pass.held(in.held);
+        pass.matrices(in.matrices);
+        pass.sequences(in.sequences);
+        pass.before(in.before);
+    }
+
+    Sizes words;
+    int64_t held, matrices, sequences, states;
+    bool reverse;
+};
+
+// Outputs (steps, lanes, rows) and then states (lanes, rows), which become those of the pass.
+void allocate(Run& run, Pass& pass, const Step::Inputs& in, const Sizes& outputs, const Sizes& states) {
+    Arrays made, after;
+    int next = 0;
+    for (int64_t rows : outputs) made.push_back(run.output(next++, in.dtype, in.sizes(true, rows)));
+    for (int64_t rows : states) after.push_back(run.output(next++, in.dtype, in.sizes(false, rows)));
+    pass.outputs(made);
+    pass.after(after);
+}
+
+// The inputs of Step -> outputs, states after
+struct Scan {
+    explicit Scan(const Attributes& given)
+        : step(given, "words"), outputs(given.integers("output_rows")), states(given.integers("state_rows")) {}
+
+    void compute(Run& run) const {
+        Given given(run);
+        const Step::Inputs in = step.inputs(given);
+        Pass pass(in.lanes, in.steps, step.reverse);
+        step.give(pass, in);
+        allocate(run, pass, in, outputs, states);
+        const fb_scan scan = in.scan();
+        check_code(fb_scan_forward(&scan, &pass.pass, &pool_threads));
+    }
+
+    Step step;
+    Sizes outputs, states;
+};
+
+// The inputs of Step; the adjoint's matrices, sequences and states before; the outputs of forward that `kept` names.
+// -> the adjoint's outputs, states after
+struct ScanGradient {
+    explicit ScanGradient(const Attributes& given)
+        : step(given, "words"),
+          adjoint(given.integers("adjoint_words")),
+          matrices(given.integer("AM")),
+          sequences(given.integer("AQ")),
+          states(given.integer("AB")),
+          kept(given.integers("kept")),
+          trails(given.integers("trails")),
+          outputs(given.integers("output_rows")),
+          state_rows(given.integers("state_rows")) {}
+
+    void compute(Run& run) const {
+        Given given(run);
+        const Step::Inputs in = step.inputs(given);
+        Pass forward(in.lanes, in.steps, step.reverse), back(in.lanes, in.steps, step.reverse);
+        step.give(forward, in);
+        back.program(adjoint.data(), int64_t(adjoint.size()));
+        back.matrices(given.next(matrices));
+        back.sequences(given.next(sequences));
+        back.before(given.next(states));
+        forward.written(given.next(int64_t(kept.size())), kept, trails);
+        allocate(run, back, in, outputs, state_rows);
+        const fb_scan scan = in.scan();
+        check_code(fb_scan_backward(&scan, &forward.pass, &back.pass, &pool_threads));
+    }
+
+    Step step;
+    Sizes adjoint;
+    int64_t matrices, sequences, states;
+    Sizes kept, trails, outputs, state_rows;
+};
+
+// d_y and a, both (rows, columns) -> the diagonals of the sum of d_y a^T
+struct BandOuter {
+    explicit BandOuter(const Attributes& given) : lower(given.integer("lower")), upper(given.integer("upper")) {}
+
+    void compute(Run& run) const {
+        require_instruction_set();
+        const Array &d_y = run.input(0), &a = run.input(1);
+        require(d_y.dim() == 2 && d_y.sizes == a.sizes, "d_y and a must have one shape (rows, columns)");
+        require(lower >= 0 && upper >= 0, "lower and upper must not be negative");
+        const Array w = run.output(0, d_y.dtype, {lower + upper + 1, d_y.size(1)});
+        const fb_band band = {d_y.dtype, d_y.size(0), d_y.size(1), lower, upper, d_y.data, a.data, w.data};
+        check_code(fb_band_outer(&band, &pool_threads));
+    }
+
+    int64_t lower, upper;
+};
+
+}  // namespace
+
+// When the library is loaded.
+__attribute__((constructor)) static void register_all() {
+    const char *types = "T: {float, double}", *program = "program: string", *reverse = "reverse: bool";
+    const char *words = "words: list(int)", *outputs = "output_rows: list(int)", *states = "state_rows: list(int)";
+    const char *H = "H: int >= 0", *M = "M: int >= 0", *Q = "Q: int >= 0", *B = "B: int >= 0", *N = "N: int >= 0";
+    register_operation("FeedbackwardScan", {types, H, M, Q, B, N, program, words, outputs, states, reverse},
+                       {"held: H * T", "matrices: M * T", "sequences: Q * T", "before: B * T"},
+                       {"outputs: N * T", "after: B * T"});
+    register_operation("FeedbackwardScanGradient",
+                       {types, H, M, Q, B, N, "AM: int >= 0", "AQ: int >= 0", "AB: int >= 0", "K: int >= 0", words,
+                        "adjoint_words: list(int)", "kept: list(int)", "trails: list(int)", outputs, states, reverse},
+                       {"held: H * T", "matrices: M * T", "sequences: Q * T", "before: B * T",
+                        "adjoint_matrices: AM * T", "adjoint_sequences: AQ * T", "adjoint_before: AB * T",
+                        "written: K * T"},
+                       {"outputs: N * T", "after: AB * T"});
+    register_operation("FeedbackwardBandOuter", {types, "lower: int", "upper: int"}, {"d_y: T", "a: T"}, {"w: T"});
+    register_kernel<Scan>("FeedbackwardScan");
+    register_kernel<ScanGradient>("FeedbackwardScanGradient");
+    register_kernel<BandOuter>("FeedbackwardBandOuter");
+}

@@ -1,0 +1,110 @@
+"""One filter of any order, or a bank of them.
+
+    a[0] y[t] = sum_{i=0}^{nb-1} b[i] x[t-i] - sum_{i=1}^{na-1} a[i] y[t-i],    y[t] = x[t] = 0 for t < 0
+
+computed in transposed direct form II, with n = max(nb, na) - 1 states that start as zi.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import (
+    check_broadcast,
+    check_frames,
+    check_leading_coefficient,
+    shape_text,
+    time_axis,
+    to_tensors,
+    unify,
+)
+from .ops import cascade
+from .shapes import lead, without_axis
+
+
+def lfilter(
+    b: Any,
+    a: Any,
+    x: Any,
+    axis: int = -1,
+    zi: Any = None,
+    *,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: Any = None,
+) -> Any:
+    """Filters x along ``axis`` with the transfer function B(z) / A(z); scipy.signal.lfilter with gradients.
+
+    With b and a divided by a[0] and n = max(nb, na) - 1, every sample does (s[n] = 0, missing coefficients are 0)::
+
+        y[t]    = b[0] x[t] + s[0]
+        s[i]   <- s[i+1] + b[i+1] x[t] - a[i+1] y[t],      i = 0 .. n-1
+
+    The leading shapes of b, a, zi and of x without its time axis broadcast as TensorFlow's do, and nothing is copied
+    for it: ``lfilter(b, a, x[:, None])`` with b, a (128, 3) and x (32, 16000) is a bank with output (32, 128, 16000).
+
+    Arguments are tensors, variables, or what ``tf.convert_to_tensor`` takes. Axes may be unknown while a tf.function is
+    traced; their number may not.
+
+    Args:
+        b: Numerator, (..., nb), or (..., frames, nb) with ``hop``; float32, float64, complex64 or complex128.
+        a: Denominator, (..., na), or (..., frames, na) with ``hop``; a[0] need not be 1. na = 1 is an FIR filter.
+        x: Signal, any shape, with time along ``axis``.
+        axis: The time axis of x, and of y when counted from the end.
+        zi: State before the first sample, (..., n), as scipy's. None: zeros.
+        hop: Samples per frame of coefficients. None: constant coefficients. 1: new coefficients for every sample. A
+            single frame serves all samples.
+        interpolation: ``"hold"``: frame f serves samples f * hop .. (f + 1) * hop - 1, and there are ceil(T / hop)
+            frames. ``"linear"``: sample f * hop + r uses c[f] + (c[f+1] - c[f]) r / hop with c the normalized
+            coefficients, and there are ceil(T / hop) frames, of which the last is held, or one more.
+        compute_dtype: The dtype of coefficients, states and arithmetic, where it is to be wider than the signal's, as
+            float64 for poles close to the unit circle. None: everything is promoted to one dtype.
+
+    Returns:
+        y, with the broadcast leading shape and time where x has it; and, when zi is given, also the state after the
+        last sample, (broadcast leading shape, n), which continues the signal as the next block's zi.
+
+    Raises:
+        TypeError: An argument is not a tensor, or not of a known dtype.
+        ValueError: Shapes do not fit, the number of frames does not fit the length, or a[0] is 0.
+        NotImplementedError: A tensor is not on the CPU, or XLA is to compile the call.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from feedbackward.tensorflow import lfilter
+        >>> b, a = tf.constant([0.5]), tf.constant([1.0, -0.5])
+        >>> lfilter(b, a, tf.ones(4)).numpy().tolist()
+        [0.5, 0.75, 0.875, 0.9375]
+        >>> first, state = lfilter(b, a, tf.ones(2), zi=tf.zeros(1))
+        >>> lfilter(b, a, tf.ones(2), zi=state)[0].numpy().tolist()
+        [0.875, 0.9375]
+
+    Source:
+        A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
+    """
+    b, a, x, zi = to_tensors("lfilter", {"b": b, "a": a, "x": x, "zi": zi})
+    axis = time_axis("lfilter", axis, x)
+    own = 1 if hop is None else 2
+    for name, taps in (("b", b), ("a", a)):
+        if taps.shape.rank < own or taps.shape[-1] == 0:
+            axes = "(..., n)" if hop is None else "(..., frames, n) because hop is given"
+            raise ValueError(f"lfilter: {name} has shape {shape_text(taps.shape)}, expected {axes} with n >= 1")
+    terms = (b.shape[-1], a.shape[-1])
+    states = None if None in terms else max(terms) - 1
+    if zi is not None and (zi.shape.rank < 1 or not zi.shape[-1:].is_compatible_with([states])):
+        raise ValueError(
+            f"lfilter: zi has shape {shape_text(zi.shape)}, expected (..., {states}) = (..., max(len(b), len(a)) - 1)"
+        )
+    frames = {} if hop is None else {"b": b.shape[-2], "a": a.shape[-2]}
+    step, linear = check_frames("lfilter", frames, hop, interpolation, x.shape[axis])
+    leading = {"b": lead(b.shape, own), "a": lead(a.shape, own), "x without time": without_axis(x.shape, axis)}
+    if zi is not None:
+        leading["zi"] = lead(zi.shape, 1)
+    check_broadcast("lfilter", leading)
+
+    x, (b, a, zi) = unify("lfilter", x, [b, a, zi], compute_dtype)
+    a0 = a[..., :1]
+    check_leading_coefficient("lfilter", "a[..., 0]", a0)
+    numerator, denominator = (b / a0)[..., None, :], (a[..., 1:] / a0)[..., None, :]
+    y, zf = cascade.forward(x, numerator, denominator, None if zi is None else zi[..., None, :], axis, step, linear)
+    return y if zi is None else (y, zf[..., 0, :])

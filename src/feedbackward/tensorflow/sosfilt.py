@@ -1,0 +1,96 @@
+"""Second-order sections in series: the form in which filters of high order are well conditioned.
+
+    section k:    y = b0 u + s[0],    s[0] <- s[1] + b1 u - a1 y,    s[1] <- b2 u - a2 y
+
+where u is the output of section k - 1, and x for the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import (
+    check_broadcast,
+    check_frames,
+    check_leading_coefficient,
+    shape_text,
+    time_axis,
+    to_tensors,
+    unify,
+)
+from .ops import cascade
+from .shapes import lead, without_axis
+
+
+def sosfilt(
+    sos: Any,
+    x: Any,
+    axis: int = -1,
+    zi: Any = None,
+    *,
+    hop: int | None = None,
+    interpolation: str = "hold",
+    compute_dtype: Any = None,
+) -> Any:
+    """Filters x along ``axis`` with biquads in series, in one pass over it; scipy.signal.sosfilt with gradients.
+
+    Section k turns its input u into y, with its row (b0, b1, b2, a0, a1, a2) divided by a0::
+
+        y     = b0 u + s[0]
+        s[0] <- s[1] + b1 u - a1 y
+        s[1] <-        b2 u - a2 y
+
+    The leading shapes of sos, zi and of x without its time axis broadcast as TensorFlow's do, without copies.
+
+    Args:
+        sos: Sections, (..., sections, 6), or (..., frames, sections, 6) with ``hop``; a0 need not be 1.
+        x: Signal, any shape, with time along ``axis``.
+        axis: The time axis of x, and of y when counted from the end.
+        zi: State before the first sample, (..., sections, 2), leading axes first (scipy has the sections first). None:
+            zeros.
+        hop: Samples per frame of coefficients, as in `lfilter`.
+        interpolation: ``"hold"`` or ``"linear"``, as in `lfilter`.
+        compute_dtype: The dtype of coefficients, states and arithmetic, as in `lfilter`.
+
+    Returns:
+        y, with the broadcast leading shape and time where x has it; and, when zi is given, also the state after the
+        last sample, (broadcast leading shape, sections, 2).
+
+    Raises:
+        TypeError: An argument is not a tensor, or not of a known dtype.
+        ValueError: Shapes do not fit, the number of frames does not fit the length, or an a0 is 0.
+        NotImplementedError: A tensor is not on the CPU, or XLA is to compile the call.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from feedbackward.tensorflow import sosfilt
+        >>> sos = tf.constant([[0.5, 0.0, 0.0, 1.0, -0.5, 0.0], [1.0, -1.0, 0.0, 1.0, 0.0, 0.0]])
+        >>> sosfilt(sos, tf.ones(4)).numpy().tolist()
+        [0.5, 0.25, 0.125, 0.0625]
+
+    Source:
+        A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
+    """
+    sos, x, zi = to_tensors("sosfilt", {"sos": sos, "x": x, "zi": zi})
+    axis = time_axis("sosfilt", axis, x)
+    own = 2 if hop is None else 3
+    if sos.shape.rank < own or sos.shape[-1] not in (6, None) or sos.shape[-2] == 0:
+        axes = "(..., sections, 6)" if hop is None else "(..., frames, sections, 6) because hop is given"
+        raise ValueError(f"sosfilt: sos has shape {shape_text(sos.shape)}, expected {axes} with sections >= 1")
+    sections = sos.shape[-2]
+    if zi is not None and (zi.shape.rank < 2 or not zi.shape[-2:].is_compatible_with([sections, 2])):
+        raise ValueError(
+            f"sosfilt: zi has shape {shape_text(zi.shape)}, expected (..., {sections}, 2) = (..., sections, 2)"
+        )
+    frames = {} if hop is None else {"sos": sos.shape[-3]}
+    step, linear = check_frames("sosfilt", frames, hop, interpolation, x.shape[axis])
+    leading = {"sos": lead(sos.shape, own), "x without time": without_axis(x.shape, axis)}
+    if zi is not None:
+        leading["zi"] = lead(zi.shape, 2)
+    check_broadcast("sosfilt", leading)
+
+    x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)
+    a0 = sos[..., 3:4]
+    check_leading_coefficient("sosfilt", "sos[..., 3]", a0)
+    y, zf = cascade.forward(x, sos[..., :3] / a0, sos[..., 4:6] / a0, zi, axis, step, linear)
+    return y if zi is None else (y, zf)
