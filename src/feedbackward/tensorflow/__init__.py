@@ -26,8 +26,10 @@ except ModuleNotFoundError as error:
         name="tensorflow",
     ) from error
 
+from .band_matmul import band_matmul
+from .band_rnn import band_rnn
 from .lfilter import lfilter
 from .linear_recurrence import linear_recurrence
 from .sosfilt import sosfilt
 
-__all__ = ["lfilter", "linear_recurrence", "sosfilt"]
+__all__ = ["band_matmul", "band_rnn", "lfilter", "linear_recurrence", "sosfilt"]

@@ -206,3 +206,16 @@ def check_frames(
                     f"{function}: {name} has {count} frames, expected {fitting} (or 1) for {steps} samples at hop={hop}"
                 )
     return hop, linear
+
+
+def check_widths(function: str, lower: Any, upper: Any) -> tuple[int, int]:
+    """The numbers of diagonals beside the main one.
+
+    Raises:
+        TypeError: One is not an integer.
+        ValueError: One is negative.
+    """
+    lower, upper = integer(function, "lower", lower), integer(function, "upper", upper)
+    if lower < 0 or upper < 0:
+        raise ValueError(f"{function}: lower is {lower} and upper {upper}, expected at least 0")
+    return lower, upper

@@ -22,6 +22,7 @@ from .ops import cascade
 from .shapes import lead, without_axis
 
 
+@tf.autograph.experimental.do_not_convert
 def lfilter(
     b: Any,
     a: Any,

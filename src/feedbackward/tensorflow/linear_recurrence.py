@@ -15,6 +15,7 @@ from .ops import linear
 from .shapes import without_axis
 
 
+@tf.autograph.experimental.do_not_convert
 def linear_recurrence(decay: Any, x: Any, initial: Any = None, axis: int = -1) -> Any:
     """Runs h[t] = decay[t] h[t-1] + x[t] along ``axis``, from h[-1] = initial.
 

@@ -1,0 +1,126 @@
+"""A recurrent layer whose recurrent matrix is a band, stored by its diagonals.
+
+    h[t] = act(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh),    t = 0 .. T-1,    h[-1] = h_0
+
+W_hh[i, i + d - lower] = weight_hh[d, i]. What depends on x alone is one product for all steps, before the loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..engine.steps import NONLINEARITIES, band_rnn as step_of
+from .arguments import REAL, check_widths, shape_text, to_tensors
+from .ops.recurrence import set_shape
+from .ops.scan import run
+
+
+@tf.autograph.experimental.do_not_convert
+def band_rnn(
+    x: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias_ih: Any = None,
+    bias_hh: Any = None,
+    h_0: Any = None,
+    *,
+    lower: int,
+    upper: int,
+    nonlinearity: str = "tanh",
+    batch_first: bool = False,
+) -> tuple[Any, Any]:
+    """A recurrent layer in which every channel hears its neighbors, and pays for them alone.
+
+        h[t] = act(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh),    W_hh[i, j] = 0 unless -lower <= j - i <= upper
+
+    The numbers are those of `feedbackward.nn.BandRNN` with one layer, and the weights are stored alike. The shapes of
+    the weights are known when a tf.function is traced; those of x and h_0 need not be, but for their number of axes.
+
+    Args:
+        x: (T, B, input); (B, T, input) with ``batch_first``; (T, input) without a batch. float32 or float64.
+        weight_ih: (hidden, input), W_ih.
+        weight_hh: (lower + upper + 1, hidden), W_hh by diagonals: ``weight_hh[d, i]`` is W_hh[i, i + d - lower]. Entries
+            that would lie outside of the matrix are not read.
+        bias_ih: (hidden,), or None for no bias.
+        bias_hh: The same.
+        h_0: The first state, (B, hidden), or (hidden,) without a batch; zeros by default.
+        lower: Diagonals of W_hh below the main one.
+        upper: Diagonals above it.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        batch_first: Whether x and output are (B, T, ...). States never are.
+
+    Returns:
+        output, the states after all steps, (T, B, hidden), with axes as x has them; and h_n, the last of them, like h_0.
+
+    Raises:
+        TypeError: An argument is not a tensor, or not of a known dtype; a width is not an integer.
+        ValueError: Shapes or dtypes that do not fit together, or an unknown nonlinearity.
+        NotImplementedError: A tensor is not on the CPU, or XLA is to compile the call.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from feedbackward.tensorflow import band_rnn
+        >>> weight_ih, weight_hh = tf.random.normal([5, 3]), 0.2 * tf.random.normal([2 + 1, 5])
+        >>> output, h_n = band_rnn(tf.random.normal([10, 4, 3]), weight_ih, weight_hh, lower=1, upper=1)
+        >>> output.shape.as_list(), h_n.shape.as_list()
+        ([10, 4, 5], [4, 5])
+
+    Source:
+        Elman, "Finding structure in time", Cognitive Science 14, 1990, for the layer.
+    """
+    given = {
+        "x": x, "weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh, "h_0": h_0
+    }  # fmt: skip
+    x, weight_ih, weight_hh, bias_ih, bias_hh, h_0 = tensors = to_tensors("band_rnn", given, REAL)
+    lower, upper = check_widths("band_rnn", lower, upper)
+    if nonlinearity not in NONLINEARITIES:
+        raise ValueError(f"band_rnn: nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
+    if x.shape.rank not in (2, 3):
+        raise ValueError(
+            f"band_rnn: x has shape {shape_text(x.shape)}, expected (T, B, input), (B, T, input) with batch_first, or "
+            "(T, input)"
+        )
+    hidden = weight_hh.shape[-1] if weight_hh.shape.rank else None
+    if hidden is None:
+        raise ValueError(
+            f"band_rnn: weight_hh has shape {shape_text(weight_hh.shape)}, expected ({lower + upper + 1}, hidden) with "
+            "hidden known when the function is traced"
+        )
+    batched = x.shape.rank == 3
+    batch = x.shape[0 if batch_first else 1] if batched else None
+    expected = {
+        "weight_ih": ([hidden, x.shape[-1]], "(hidden, input)"),
+        "weight_hh": ([lower + upper + 1, hidden], "(lower + upper + 1, hidden)"),
+        "bias_ih": ([hidden], "(hidden,)"),
+        "bias_hh": ([hidden], "(hidden,)"),
+        "h_0": ([batch, hidden], "(B, hidden)") if batched else ([hidden], "(hidden,) for x without a batch"),
+    }
+    for (name, _), tensor in zip(given.items(), tensors, strict=True):
+        if tensor is None:
+            continue
+        if tensor.dtype != x.dtype:
+            raise ValueError(f"band_rnn: {name} is {tensor.dtype.name} and x {x.dtype.name}, expected the same dtype")
+        if name in expected and not tensor.shape.is_compatible_with(expected[name][0]):
+            shape, meaning = expected[name]
+            raise ValueError(
+                f"band_rnn: {name} has shape {shape_text(tensor.shape)}, expected {tuple(shape)} = {meaning}"
+            )
+
+    if not batched:
+        x = x[:, None]
+    elif batch_first:
+        x = tf.transpose(x, [1, 0, 2])
+    steps, lanes = tf.shape(x)[0], tf.shape(x)[1]
+    u = tf.matmul(tf.reshape(x, [-1, tf.shape(x)[2]]), weight_ih, transpose_b=True)
+    for bias in (bias_ih, bias_hh):
+        if bias is not None:
+            u = u + bias
+    u = tf.reshape(u, [steps, lanes, hidden])
+    set_shape(u, tf.TensorShape([x.shape[0], x.shape[1], hidden]))
+    first = tf.zeros([lanes, hidden], x.dtype) if h_0 is None else tf.reshape(h_0, [lanes, hidden])
+    (output,), (last,) = run(step_of(hidden, lower, upper, nonlinearity), [weight_hh, u, first])
+    if not batched:
+        return output[:, 0], last[0]
+    return (tf.transpose(output, [1, 0, 2]) if batch_first else output), last

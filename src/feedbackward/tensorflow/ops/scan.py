@@ -1,0 +1,182 @@
+"""The operator of every program: a recurrence given as instructions, over a batch of lanes and all time.
+
+`run` takes tensors in the order in which the program names them: matrices; sequences (T, lanes, rows); states before
+(lanes, rows). Its gradient is a kernel too, which takes the states that forward wrote. Second derivatives are those of
+the same gradient written otherwise: the adjoint of a step is a program as good as the step itself, and runs through
+this same operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ...engine.ir import Matrix, Program, Value
+from ...engine.programs import Compiled, Tensors, compiled, program_of
+from ...engine.transform import standalone, with_states
+from .diagonals import outer, transposed
+from .library import operators
+from .recurrence import set_shape, skipped
+
+_LANES = 32  # for how many a program is planned where their number is not known
+
+
+def run(step: Program, tensors: Sequence[Any], reverse: bool = False) -> tuple[list[Any], list[Any]]:
+    """Outputs (T, lanes, rows) and states after (lanes, rows), differentiable to any order."""
+    t = Tensors.of(step, tensors)
+    made = compiled(step.text, (True,) * len(tensors), _lanes(t))
+    outputs, after = operators.feedbackward_scan(
+        t.matrices,
+        [_as_applied(t.matrices, m) for m in made.forward.matrices],
+        t.sequences,
+        t.before,
+        N=len(step.outputs),
+        program=step.text,
+        words=made.forward_words.tolist(),
+        output_rows=made.forward_rows,
+        state_rows=list(step.states),
+        reverse=reverse,
+    )
+    return _shaped(outputs, after, made.forward_rows, step.states, t)
+
+
+def _kernel_gradient(
+    made: Compiled, t: Tensors[Any], d: Sequence[Any], outputs: Sequence[Any], reverse: bool
+) -> tuple[list[Any], list[Any]]:
+    """What the adjoint of a step leaves: its outputs and its states after."""
+    written = made.written
+    kept = [] if written.replays else list(written.kept)
+    states = list(made.adjoint.program.states)
+    found, after = operators.feedbackward_scan_gradient(
+        t.matrices,
+        [_as_applied(t.matrices, m) for m in made.forward.matrices],
+        t.sequences,
+        t.before,
+        [_as_applied(t.matrices, m) for m in made.backward.matrices],
+        d[: len(outputs)],
+        d[len(outputs) :],
+        [outputs[i] for i in kept],
+        N=len(made.backward_rows),
+        program=made.step.text,
+        words=made.forward_words.tolist(),
+        adjoint_words=made.backward_words.tolist(),
+        kept=kept,
+        trails=[] if written.replays else list(written.trails),
+        wanted=[i for i, flag in enumerate(_flags(made)) if flag],
+        output_rows=made.backward_rows,
+        state_rows=states,
+        reverse=reverse,
+    )
+    return _shaped(found, after, made.backward_rows, states, t)
+
+
+def _flags(made: Compiled) -> list[bool]:
+    """For every tensor of the step, whether its gradient is wanted."""
+    step, wanted = made.step, made.adjoint.wanted
+    parts = ((step.matrices, wanted.matrices), (step.sequences, wanted.sequences))
+    return [*(i in found for given, found in parts for i in range(len(given))), *(True for _ in step.states)]
+
+
+@tf.RegisterGradient("FeedbackwardScan")
+def _gradient(op: Any, *d: Any) -> list[Any]:
+    step = program_of(op.get_attr("program").decode())
+    groups = _groups(op, ("M", "A", "Q", "B"))
+    t = Tensors([], *(groups[name] for name in ("M", "Q", "B")))
+    unused, start = skipped(op), len(groups["M"]) + len(groups["A"])
+    positions = [*range(len(groups["M"])), *range(start, len(op.inputs))]
+    made = compiled(step.text, tuple(i not in unused for i in positions), _lanes(t))
+    outputs, reverse = op.outputs[: len(step.outputs)], op.get_attr("reverse")
+    found, after = _kernel_gradient(made, t, d, outputs, reverse)
+
+    wanted = made.adjoint.wanted
+    matrices: dict[int, Any] = {}
+    for m, d_y, a in made.adjoint.products:
+        term = _product(made, t, outputs, reverse, m, found[d_y], found[a] if isinstance(a, int) else a)
+        matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
+    sequences = {i: found[n] for i, n in zip(wanted.sequences, made.adjoint.sequences, strict=True)}
+    return [
+        *(matrices.get(i) for i in range(len(t.matrices))),
+        *(None for _ in groups["A"]),
+        *(sequences.get(i) for i in range(len(t.sequences))),
+        *after,
+    ]
+
+
+def _product(
+    made: Compiled, t: Tensors[Any], outputs: Sequence[Any], reverse: bool, m: Matrix, d_y: Any, a: Any
+) -> Any:
+    """The gradient of the stored diagonals, of one product in every step."""
+    if isinstance(a, Value) and a.op == "state":
+        trail = outputs[made.written.trails[a.attr]]
+        initial = t.before[a.attr][None][: tf.shape(trail)[0]]
+        if reverse:
+            parts = ((d_y[-1:], initial), (d_y[:-1], trail[1:]))
+        else:
+            parts = ((d_y[:1], initial), (d_y[1:], trail[:-1]))
+        return tf.add_n([_outer(m, one, other) for one, other in parts])
+    return _outer(m, d_y, t.sequences[a.attr] if isinstance(a, Value) else a)
+
+
+def _outer(m: Matrix, d_y: Any, a: Any) -> Any:
+    if m.transposed:
+        m, d_y, a = m.transpose(), a, d_y
+    return outer(d_y, a, m.lower, m.upper)
+
+
+@tf.RegisterGradient("FeedbackwardScanGradient")
+def _gradient_of_gradient(op: Any, *v: Any) -> list[Any]:
+    step = program_of(op.get_attr("program").decode())
+    groups = _groups(op, ("M", "A", "Q", "B", "AM", "AQ", "AB", "K"))
+    names = ("M", "Q", "B", "AQ", "AB")
+    inputs = {name: groups[name] for name in names}
+    wanted = set(op.get_attr("wanted"))
+    made = compiled(step.text, tuple(i in wanted for i in range(sum(len(groups[n]) for n in names[:3]))), _LANES)
+    t = Tensors([], *(groups[name] for name in names[:3]))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        found, after = _program_gradient(made, t, [*groups["AQ"], *groups["AB"]], op.get_attr("reverse"))
+    gradients = tape.gradient([*found, *after], inputs, output_gradients=list(v))
+    return [one for name, group in groups.items() for one in gradients.get(name, [None] * len(group))]
+
+
+def _program_gradient(made: Compiled, t: Tensors[Any], d: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
+    """The same as `_kernel_gradient`, differentiable."""
+    step = made.step
+    outputs, _ = run(with_states(step), [*t.matrices, *t.sequences, *t.before], reverse)
+    before = outputs[len(step.outputs) :]
+    return run(standalone(step, made.adjoint), [*t.matrices, *t.sequences, *before, *d], not reverse)
+
+
+def _as_applied(stored: Sequence[Any], m: Matrix) -> Any:
+    """The matrix of a linear map, in the form that the machine reads: stored, or transposed."""
+    weight = stored[m.index]
+    return transposed(weight, m.upper, m.lower) if m.transposed else weight
+
+
+def _groups(op: Any, counts: Sequence[str]) -> dict[str, list[Any]]:
+    """The inputs, list by list."""
+    inputs, groups = list(op.inputs), {}
+    for name in counts:
+        count = op.get_attr(name)
+        groups[name], inputs = inputs[:count], inputs[count:]
+    return groups
+
+
+def _lanes(t: Tensors[Any]) -> int:
+    lanes = t.sequences[0].shape[1] if t.sequences[0].shape.rank else None
+    return _LANES if lanes is None else int(lanes)
+
+
+def _shaped(
+    outputs: list[Any], after: list[Any], rows: Sequence[int], state_rows: Sequence[int], t: Tensors[Any]
+) -> tuple[list[Any], list[Any]]:
+    """With what is known of their shapes."""
+    shape = t.sequences[0].shape
+    steps, lanes = shape[:2] if shape.rank else (None, None)
+    for tensor, count in zip(outputs, rows, strict=True):
+        set_shape(tensor, tf.TensorShape([steps, lanes, count]))
+    for tensor, count in zip(after, state_rows, strict=True):
+        set_shape(tensor, tf.TensorShape([lanes, count]))
+    return outputs, after
