@@ -1,0 +1,107 @@
+// The arguments of a program as dense arrays, whatever framework they come from, and as the core wants them.
+#pragma once
+#include <deque>
+
+#include "arrays.hpp"
+
+using Arrays = std::vector<Array>;
+
+// The values of one pass over all steps. Sequences and outputs are (steps, *lanes, rows), held and states (*lanes,
+// rows), where a lane axis may have size 1; a sequence or a state before that is empty stands for zeros.
+class Pass {
+public:
+    Pass(const Sizes& lanes, int64_t steps, bool reverse) : lanes_(lanes), steps_(steps), reverse_(reverse) {}
+
+    void program(const int64_t* words, int64_t count) { pass.program = {words, count}; }
+    void held(const Arrays& arrays) { pass.held = each(arrays, false); }
+    void sequences(const Arrays& arrays) { pass.sequences = each(arrays, true); }
+    void outputs(const Arrays& arrays) { pass.outputs = each(arrays, true); }
+    void before(const Arrays& arrays) { pass.before = each(arrays, false); }
+    void after(const Arrays& arrays) { pass.after = each(arrays, false); }
+
+    void matrices(const Arrays& arrays) {
+        std::vector<fb_value>& values = values_.emplace_back();
+        for (const Array& array : arrays) {
+            require(array.dim() == 2, "a matrix must have two axes");
+            fb_value v = base(array);
+            v.rows = array.size(0);
+            v.row_stride = array.stride(0);
+            v.columns = array.size(1);
+            v.column_stride = array.stride(1);
+            values.push_back(v);
+        }
+        pass.matrices = {values.data(), int64_t(values.size())};
+    }
+
+    // What forward wrote, where backward reads it: the output of every number in `kept`; and for every state, the
+    // output that it is after a step, or -1.
+    void written(const Arrays& arrays, const Sizes& kept, const Sizes& trails) {
+        std::vector<fb_value>&outputs = values_.emplace_back(), &after = values_.emplace_back();
+        while (fb_slot_rows(&pass.program, 4, int64_t(outputs.size())) >= 0) outputs.emplace_back();
+        require(arrays.size() == kept.size(), "as many outputs are named as given");
+        for (size_t i = 0; i < kept.size(); ++i) {
+            require(kept[i] >= 0 && size_t(kept[i]) < outputs.size(), "kept names an output that there is not");
+            outputs[size_t(kept[i])] = value(arrays[i], true);
+        }
+        for (int64_t i = 0; i < pass.before.count; ++i) {
+            const int64_t trail = size_t(i) < trails.size() ? trails[size_t(i)] : -1;
+            require(trail < int64_t(outputs.size()), "trails name an output that there is not");
+            after.push_back(trail < 0 ? fb_value{} : outputs[size_t(trail)]);
+        }
+        pass.outputs = {outputs.data(), int64_t(outputs.size())};
+        pass.after = {after.data(), int64_t(after.size())};
+    }
+
+    fb_pass pass = {};
+
+private:
+    static fb_value base(const Array& array) {
+        fb_value v = {};
+        v.data = array.data;
+        v.dtype = array.dtype;
+        v.frames = v.rows = v.columns = 1;
+        return v;
+    }
+
+    fb_values each(const Arrays& arrays, bool time) {
+        std::vector<fb_value>& values = values_.emplace_back();
+        for (const Array& array : arrays) values.push_back(value(array, time));
+        return {values.data(), int64_t(values.size())};
+    }
+
+    fb_value value(const Array& array, bool time) {
+        fb_value v = base(array);
+        Sizes& strides = strides_.emplace_back(lanes_.size(), 0);
+        v.lane_strides = strides.data();
+        if (std::find(array.sizes.begin(), array.sizes.end(), 0) != array.sizes.end()) {
+            v.data = nullptr;
+            return v;
+        }
+        const int64_t first = time ? 1 : 0, dims = int64_t(lanes_.size());
+        require(array.dim() == first + dims + 1, "an array lacks an axis: of steps, of lanes, or of rows");
+        if (time) {
+            require(array.size(0) == steps_, "a sequence has another number of steps");
+            v.frames = steps_;
+            v.frame_stride = array.stride(0);
+            if (reverse_) {
+                const int64_t bytes = v.dtype == FB_FLOAT32 ? 4 : 8;
+                v.data = static_cast<char*>(v.data) + (steps_ - 1) * v.frame_stride * bytes;
+                v.frame_stride = -v.frame_stride;
+            }
+        }
+        for (int64_t d = 0; d < dims; ++d) {
+            const int64_t size = array.size(first + d);
+            require(size == 1 || size == lanes_[size_t(d)], "an axis does not broadcast to the lanes");
+            if (size != 1) strides[size_t(d)] = array.stride(first + d);
+        }
+        v.columns = array.size(first + dims);
+        v.column_stride = array.stride(first + dims);
+        return v;
+    }
+
+    const Sizes lanes_;
+    const int64_t steps_;
+    const bool reverse_;
+    std::deque<std::vector<fb_value>> values_;
+    std::deque<Sizes> strides_;
+};
