@@ -62,7 +62,7 @@ test-wheel: wheel ## run the suite against the wheel in a new environment that h
 	cd build/clean && venv/bin/python -m pytest tests --pyargs feedbackward
 
 asan: $(VENV)/.torch ## run the core's own tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFEEDBACKWARD_SANITIZE=ON -DFEEDBACKWARD_TORCH=OFF
+	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFEEDBACKWARD_SANITIZE=ON -DFEEDBACKWARD_TORCH=OFF -DFEEDBACKWARD_JAX=OFF
 	$(BIN)/cmake --build build/asan
 	$(BIN)/ctest --test-dir build/asan --output-on-failure
 

@@ -1,13 +1,14 @@
-"""What the filters ask of their arguments, in one place: types, dtypes, devices, shapes, frames."""
+"""What the filters ask of their arguments, in one place: types, dtypes, devices. Shapes are in `shapes`."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from . import shapes
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 _NAMES = "float32, float64, complex64 or complex128"
@@ -80,68 +81,16 @@ def time_axis(function: str, dim: int, x: Tensor) -> int:
         TypeError: ``dim`` is not an integer.
         ValueError: x has no axis ``dim``.
     """
-    dim = _integer(function, "dim", dim)
-    if not -x.ndim <= dim < x.ndim:
-        raise ValueError(f"{function}: dim is {dim}, but x has shape {tuple(x.shape)}")
-    return dim - x.ndim if dim >= 0 else dim
+    return shapes.time_axis(function, "dim", dim, tuple(x.shape))
 
 
-def _integer(function: str, name: str, value: Any) -> int:
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise TypeError(f"{function}: {name} is a {type(value).__name__}, expected an int")
-
-
-def without_time(x: Tensor, dim: int) -> tuple[int, ...]:
-    """The shape of x without its time axis; ``dim`` is negative."""
-    shape = tuple(x.shape)
-    return shape[: x.ndim + dim] + shape[x.ndim + dim + 1 :]
-
-
-def check_broadcast(function: str, leading: Mapping[str, tuple[int, ...]]) -> None:
+def check_broadcast(function: str, leading: Mapping[str, shapes.Shape]) -> None:
     """All leading shapes broadcast together.
 
     Raises:
         ValueError: They do not.
     """
-    shaped = [shape for shape in leading.values() if len(shape)]
-    if len(shaped) < 2:
-        return
-    try:
-        torch.broadcast_shapes(*shaped)
-    except RuntimeError:
-        shapes = ", ".join(f"{name} {shape}" for name, shape in leading.items())
-        raise ValueError(f"{function}: the leading shapes do not broadcast: {shapes}") from None
-
-
-def check_frames(
-    function: str, frames: Mapping[str, int], hop: int | None, interpolation: str, steps: int
-) -> tuple[int, bool]:
-    """``hop`` and ``interpolation`` as the operators want them: 0 for constant coefficients, and whether linear.
-
-    Raises:
-        TypeError: ``hop`` is not an integer.
-        ValueError: ``hop`` is not positive, ``interpolation`` is unknown, or an argument has a wrong number of frames.
-    """
-    if interpolation not in ("hold", "linear"):
-        raise ValueError(f"{function}: interpolation is {interpolation!r}, expected 'hold' or 'linear'")
-    if hop is None:
-        return 0, False
-    hop = _integer(function, "hop", hop)
-    if not 1 <= hop < 2**62:
-        raise ValueError(f"{function}: hop is {hop}, expected at least 1 sample per frame and fewer than 2**62")
-    linear = interpolation == "linear"
-    needed = -(-steps // hop)
-    for name, count in frames.items():
-        if count not in (1, needed) and not (linear and count == needed + 1):
-            fitting = f"{needed} or {needed + 1}" if linear else f"{needed}"
-            raise ValueError(
-                f"{function}: {name} has {count} frames, expected {fitting} (or 1) for {steps} samples at hop={hop}"
-            )
-    return hop, linear
+    shapes.check_broadcast(function, leading, torch.broadcast_shapes)
 
 
 def readable(tensor: Tensor) -> bool:

@@ -13,15 +13,8 @@ import torch
 from torch import Tensor
 
 from ..ops import cascade
-from .arguments import (
-    check_broadcast,
-    check_frames,
-    check_leading_coefficient,
-    check_tensors,
-    time_axis,
-    unify,
-    without_time,
-)
+from . import shapes
+from .arguments import check_leading_coefficient, check_tensors, unify
 
 
 @overload
@@ -125,24 +118,18 @@ def lfilter(
     """
     tensors = {"b": b, "a": a, "x": x} if zi is None else {"b": b, "a": a, "x": x, "zi": zi}
     check_tensors("lfilter", tensors)
-    dim = time_axis("lfilter", dim, x)
-    own = 1 if hop is None else 2
-    for name, taps in (("b", b), ("a", a)):
-        if taps.ndim < own or taps.shape[-1] == 0:
-            axes = "(..., n)" if hop is None else "(..., frames, n) because hop is given"
-            raise ValueError(f"lfilter: {name} has shape {tuple(taps.shape)}, expected {axes} with n >= 1")
-    states = max(b.shape[-1], a.shape[-1]) - 1
-    if zi is not None and (zi.ndim < 1 or zi.shape[-1] != states):
-        raise ValueError(
-            f"lfilter: zi has shape {tuple(zi.shape)}, expected (..., {states}) = (..., max(len(b), len(a)) - 1)"
-        )
-    frames = {} if hop is None else {"b": b.shape[-2], "a": a.shape[-2]}
-    step, linear = check_frames("lfilter", frames, hop, interpolation, x.shape[dim])
-    leading = {"b": tuple(b.shape[:-own]), "a": tuple(a.shape[:-own]), "x without time": without_time(x, dim)}
-    if zi is not None:
-        leading["zi"] = tuple(zi.shape[:-1])
-    check_broadcast("lfilter", leading)
-
+    state = None if zi is None else tuple(zi.shape)
+    dim, step, linear = shapes.of_lfilter(
+        tuple(b.shape),
+        tuple(a.shape),
+        tuple(x.shape),
+        state,
+        dim,
+        hop,
+        interpolation,
+        name="dim",
+        broadcast=torch.broadcast_shapes,
+    )
     x, (b, a, zi) = unify("lfilter", x, [b, a, zi], compute_dtype)
     a0 = a[..., :1]
     check_leading_coefficient("lfilter", "a[..., 0]", a0)

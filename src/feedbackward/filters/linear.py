@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..ops import linear
-from .arguments import check_broadcast, check_tensors, time_axis, to_complex, unify, without_time
+from . import shapes
+from .arguments import check_tensors, to_complex, unify
 
 
 def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None = None, dim: int = -1) -> Tensor:
@@ -51,27 +52,13 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
         decay = torch.tensor(decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype)
     tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
     check_tensors("linear_recurrence", tensors)
-    dim = time_axis("linear_recurrence", dim, x)
     x, (rate, initial) = unify("linear_recurrence", x, [torch.as_tensor(decay), initial], None)
-    steps = x.shape[dim]
-    if rate.ndim > x.ndim:
-        raise ValueError(
-            f"linear_recurrence: decay has shape {tuple(rate.shape)}, expected at most the {x.ndim} axes of x "
-            f"{tuple(x.shape)}"
-        )
-    if rate.ndim < x.ndim:
-        rate = rate[(..., None) + (slice(None),) * (-dim - 1)] if rate.ndim >= -dim - 1 else _widen(rate, dim)
-    elif rate.shape[dim] not in (1, steps):
-        raise ValueError(
-            f"linear_recurrence: decay has {rate.shape[dim]} samples along dim {dim}, expected {steps} or 1, as x has"
-        )
-    leading = {"decay without time": without_time(rate, dim), "x without time": without_time(x, dim)}
-    if initial is not None:
-        leading["initial"] = tuple(initial.shape)
-    check_broadcast("linear_recurrence", leading)
-    return linear.forward(x, rate, initial, dim)
-
-
-def _widen(decay: Tensor, dim: int) -> Tensor:
-    """A decay with fewer axes than stand behind time: axes of size 1 in front, time among them."""
-    return decay.reshape((1,) * (-dim - decay.ndim) + tuple(decay.shape))
+    dim, shape = shapes.of_linear_recurrence(
+        tuple(rate.shape),
+        tuple(x.shape),
+        None if initial is None else tuple(initial.shape),
+        dim,
+        name="dim",
+        broadcast=torch.broadcast_shapes,
+    )
+    return linear.forward(x, rate.reshape(shape), initial, dim)

@@ -13,15 +13,8 @@ import torch
 from torch import Tensor
 
 from ..ops import cascade
-from .arguments import (
-    check_broadcast,
-    check_frames,
-    check_leading_coefficient,
-    check_tensors,
-    time_axis,
-    unify,
-    without_time,
-)
+from . import shapes
+from .arguments import check_leading_coefficient, check_tensors, unify
 
 
 @overload
@@ -106,21 +99,17 @@ def sosfilt(
         A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
     """
     check_tensors("sosfilt", {"sos": sos, "x": x} if zi is None else {"sos": sos, "x": x, "zi": zi})
-    dim = time_axis("sosfilt", dim, x)
-    own = 2 if hop is None else 3
-    if sos.ndim < own or sos.shape[-1] != 6 or sos.shape[-2] == 0:
-        axes = "(..., sections, 6)" if hop is None else "(..., frames, sections, 6) because hop is given"
-        raise ValueError(f"sosfilt: sos has shape {tuple(sos.shape)}, expected {axes} with sections >= 1")
-    sections = sos.shape[-2]
-    if zi is not None and (zi.ndim < 2 or tuple(zi.shape[-2:]) != (sections, 2)):
-        raise ValueError(f"sosfilt: zi has shape {tuple(zi.shape)}, expected (..., {sections}, 2) = (..., sections, 2)")
-    frames = {} if hop is None else {"sos": sos.shape[-3]}
-    step, linear = check_frames("sosfilt", frames, hop, interpolation, x.shape[dim])
-    leading = {"sos": tuple(sos.shape[:-own]), "x without time": without_time(x, dim)}
-    if zi is not None:
-        leading["zi"] = tuple(zi.shape[:-2])
-    check_broadcast("sosfilt", leading)
-
+    state = None if zi is None else tuple(zi.shape)
+    dim, step, linear = shapes.of_sosfilt(
+        tuple(sos.shape),
+        tuple(x.shape),
+        state,
+        dim,
+        hop,
+        interpolation,
+        name="dim",
+        broadcast=torch.broadcast_shapes,
+    )
     x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)
     a0 = sos[..., 3:4]
     check_leading_coefficient("sosfilt", "sos[..., 3]", a0)

@@ -5,7 +5,6 @@ A shape that is not known while a function is traced is checked when it runs, by
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import control_flow_util
 
-from .shapes import broadcast
+from ..filters.shapes import integer
 
 DTYPES = (tf.float32, tf.float64, tf.complex64, tf.complex128)
 REAL = DTYPES[:2]
@@ -80,9 +79,7 @@ def refuse_xla(function: str) -> None:
         )
 
 
-def unify(
-    function: str, x: Any, parameters: Sequence[Any], compute_dtype: Any
-) -> tuple[Any, list[Any]]:
+def unify(function: str, x: Any, parameters: Sequence[Any], compute_dtype: Any) -> tuple[Any, list[Any]]:
     """The signal in its dtype, and the parameters in the dtype of the computation.
 
     Without ``compute_dtype`` everything is promoted to one dtype, as numpy does; a parameter without axes counts as a
@@ -109,9 +106,7 @@ def unify(
         compute = to_complex(compute) if any_complex else compute
         signal = to_complex(signal) if compute.is_complex else signal
         if _promoted([signal, compute]) != compute:
-            raise ValueError(
-                f"{function}: compute_dtype {compute.name} is narrower than the signal's {signal.name}"
-            )
+            raise ValueError(f"{function}: compute_dtype {compute.name} is narrower than the signal's {signal.name}")
     return tf.cast(x, signal), [None if p is None else tf.cast(p, compute) for p in parameters]
 
 
@@ -122,19 +117,6 @@ def to_complex(dtype: tf.DType) -> tf.DType:
 
 def _promoted(dtypes: Sequence[tf.DType]) -> tf.DType:
     return tf.as_dtype(np.result_type(*(dtype.as_numpy_dtype for dtype in dtypes)))
-
-
-def check_broadcast(function: str, leading: Mapping[str, tf.TensorShape]) -> None:
-    """All leading shapes broadcast together, as far as they are known.
-
-    Raises:
-        ValueError: They do not.
-    """
-    try:
-        broadcast(leading.values())
-    except ValueError:
-        shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in leading.items())
-        raise ValueError(f"{function}: the leading shapes do not broadcast: {shapes}") from None
 
 
 def shape_text(shape: tf.TensorShape) -> str:
@@ -150,62 +132,6 @@ def check_leading_coefficient(function: str, name: str, a0: Any) -> None:
     """
     if hasattr(a0, "numpy") and not a0.numpy().all():
         raise ValueError(f"{function}: the leading coefficient {name} is 0, expected all of them nonzero")
-
-
-def time_axis(function: str, axis: int, x: Any) -> int:
-    """``axis`` counted from the end of x.
-
-    Raises:
-        TypeError: ``axis`` is not an integer.
-        ValueError: x has no such axis.
-    """
-    axis = integer(function, "axis", axis)
-    rank = x.shape.rank
-    if not -rank <= axis < rank:
-        raise ValueError(f"{function}: axis is {axis}, but x has shape {shape_text(x.shape)}")
-    return axis - rank if axis >= 0 else axis
-
-
-def integer(function: str, name: str, value: Any) -> int:
-    """An argument that is an integer, and no bool.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise TypeError(f"{function}: {name} is a {type(value).__name__}, expected an int")
-
-
-def check_frames(
-    function: str, frames: Mapping[str, int | None], hop: int | None, interpolation: str, steps: int | None
-) -> tuple[int, bool]:
-    """``hop`` and ``interpolation`` as the operators want them: 0 for constant coefficients, and whether linear.
-
-    Raises:
-        TypeError: ``hop`` is not an integer.
-        ValueError: ``hop`` is not positive, ``interpolation`` is unknown, or an argument has a wrong number of frames.
-    """
-    if interpolation not in ("hold", "linear"):
-        raise ValueError(f"{function}: interpolation is {interpolation!r}, expected 'hold' or 'linear'")
-    if hop is None:
-        return 0, False
-    hop = integer(function, "hop", hop)
-    if not 1 <= hop < 2**62:
-        raise ValueError(f"{function}: hop is {hop}, expected at least 1 sample per frame and fewer than 2**62")
-    linear = interpolation == "linear"
-    if steps is not None:
-        needed = -(-steps // hop)
-        for name, count in frames.items():
-            if count not in (None, 1, needed) and not (linear and count == needed + 1):
-                fitting = f"{needed} or {needed + 1}" if linear else f"{needed}"
-                raise ValueError(
-                    f"{function}: {name} has {count} frames, expected {fitting} (or 1) for {steps} samples at hop={hop}"
-                )
-    return hop, linear
 
 
 def check_widths(function: str, lower: Any, upper: Any) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
+
 from .arguments import REAL, check_widths, shape_text, to_tensors
 from .ops import band
 from .ops.diagonals import product_by_index

@@ -11,7 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..engine.steps import NONLINEARITIES, band_rnn as step_of
+from ..engine.steps import NONLINEARITIES
+from ..engine.steps import band_rnn as step_of
 from .arguments import REAL, check_widths, shape_text, to_tensors
 from .ops.recurrence import set_shape
 from .ops.scan import run
@@ -27,9 +28,10 @@ def band_rnn(
     h_0: Any = None,
     *,
     lower: int,
-    upper: int,
+    upper: int | None = None,
     nonlinearity: str = "tanh",
     batch_first: bool = False,
+    reverse: bool = False,
 ) -> tuple[Any, Any]:
     """A recurrent layer in which every channel hears its neighbors, and pays for them alone.
 
@@ -41,18 +43,20 @@ def band_rnn(
     Args:
         x: (T, B, input); (B, T, input) with ``batch_first``; (T, input) without a batch. float32 or float64.
         weight_ih: (hidden, input), W_ih.
-        weight_hh: (lower + upper + 1, hidden), W_hh by diagonals: ``weight_hh[d, i]`` is W_hh[i, i + d - lower]. Entries
-            that would lie outside of the matrix are not read.
+        weight_hh: (lower + upper + 1, hidden), by diagonals: ``weight_hh[d, i]`` is W_hh[i, i + d - lower]. Entries that
+            would lie outside of the matrix are not read.
         bias_ih: (hidden,), or None for no bias.
         bias_hh: The same.
         h_0: The first state, (B, hidden), or (hidden,) without a batch; zeros by default.
         lower: Diagonals of W_hh below the main one.
-        upper: Diagonals above it.
+        upper: Diagonals above it. None: as many as below.
         nonlinearity: ``"tanh"`` or ``"relu"``.
         batch_first: Whether x and output are (B, T, ...). States never are.
+        reverse: Whether the last step is the first.
 
     Returns:
-        output, the states after all steps, (T, B, hidden), with axes as x has them; and h_n, the last of them, like h_0.
+        output, the state after every step, (T, B, hidden), with axes as x has them; and h_n, the state after the last
+        one, like h_0.
 
     Raises:
         TypeError: An argument is not a tensor, or not of a known dtype; a width is not an integer.
@@ -63,7 +67,7 @@ def band_rnn(
         >>> import tensorflow as tf
         >>> from feedbackward.tensorflow import band_rnn
         >>> weight_ih, weight_hh = tf.random.normal([5, 3]), 0.2 * tf.random.normal([2 + 1, 5])
-        >>> output, h_n = band_rnn(tf.random.normal([10, 4, 3]), weight_ih, weight_hh, lower=1, upper=1)
+        >>> output, h_n = band_rnn(tf.random.normal([10, 4, 3]), weight_ih, weight_hh, lower=1)
         >>> output.shape.as_list(), h_n.shape.as_list()
         ([10, 4, 5], [4, 5])
 
@@ -74,7 +78,7 @@ def band_rnn(
         "x": x, "weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh, "h_0": h_0
     }  # fmt: skip
     x, weight_ih, weight_hh, bias_ih, bias_hh, h_0 = tensors = to_tensors("band_rnn", given, REAL)
-    lower, upper = check_widths("band_rnn", lower, upper)
+    lower, upper = check_widths("band_rnn", lower, lower if upper is None else upper)
     if nonlinearity not in NONLINEARITIES:
         raise ValueError(f"band_rnn: nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
     if x.shape.rank not in (2, 3):
@@ -120,7 +124,7 @@ def band_rnn(
     u = tf.reshape(u, [steps, lanes, hidden])
     set_shape(u, tf.TensorShape([x.shape[0], x.shape[1], hidden]))
     first = tf.zeros([lanes, hidden], x.dtype) if h_0 is None else tf.reshape(h_0, [lanes, hidden])
-    (output,), (last,) = run(step_of(hidden, lower, upper, nonlinearity), [weight_hh, u, first])
+    (output,), (last,) = run(step_of(hidden, lower, upper, nonlinearity), [weight_hh, u, first], bool(reverse))
     if not batched:
         return output[:, 0], last[0]
     return (tf.transpose(output, [1, 0, 2]) if batch_first else output), last

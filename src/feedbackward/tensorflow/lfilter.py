@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import (
-    check_broadcast,
-    check_frames,
-    check_leading_coefficient,
-    shape_text,
-    time_axis,
-    to_tensors,
-    unify,
-)
+import tensorflow as tf
+
+from ..filters.shapes import of_lfilter
+from .arguments import check_leading_coefficient, to_tensors, unify
 from .ops import cascade
-from .shapes import lead, without_axis
+from .shapes import check_broadcast, sizes
 
 
 @tf.autograph.experimental.do_not_convert
@@ -84,25 +79,10 @@ def lfilter(
         A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
     """
     b, a, x, zi = to_tensors("lfilter", {"b": b, "a": a, "x": x, "zi": zi})
-    axis = time_axis("lfilter", axis, x)
-    own = 1 if hop is None else 2
-    for name, taps in (("b", b), ("a", a)):
-        if taps.shape.rank < own or taps.shape[-1] == 0:
-            axes = "(..., n)" if hop is None else "(..., frames, n) because hop is given"
-            raise ValueError(f"lfilter: {name} has shape {shape_text(taps.shape)}, expected {axes} with n >= 1")
-    terms = (b.shape[-1], a.shape[-1])
-    states = None if None in terms else max(terms) - 1
-    if zi is not None and (zi.shape.rank < 1 or not zi.shape[-1:].is_compatible_with([states])):
-        raise ValueError(
-            f"lfilter: zi has shape {shape_text(zi.shape)}, expected (..., {states}) = (..., max(len(b), len(a)) - 1)"
-        )
-    frames = {} if hop is None else {"b": b.shape[-2], "a": a.shape[-2]}
-    step, linear = check_frames("lfilter", frames, hop, interpolation, x.shape[axis])
-    leading = {"b": lead(b.shape, own), "a": lead(a.shape, own), "x without time": without_axis(x.shape, axis)}
-    if zi is not None:
-        leading["zi"] = lead(zi.shape, 1)
-    check_broadcast("lfilter", leading)
-
+    state = None if zi is None else sizes(zi)
+    axis, step, linear = of_lfilter(
+        sizes(b), sizes(a), sizes(x), state, axis, hop, interpolation, name="axis", broadcast=check_broadcast
+    )
     x, (b, a, zi) = unify("lfilter", x, [b, a, zi], compute_dtype)
     a0 = a[..., :1]
     check_leading_coefficient("lfilter", "a[..., 0]", a0)

@@ -10,9 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from .arguments import check_broadcast, shape_text, time_axis, to_complex, to_tensors, unify
+from ..filters.shapes import of_linear_recurrence
+from .arguments import to_complex, to_tensors, unify
 from .ops import linear
-from .shapes import without_axis
+from .shapes import check_broadcast, sizes
 
 
 @tf.autograph.experimental.do_not_convert
@@ -54,25 +55,11 @@ def linear_recurrence(decay: Any, x: Any, initial: Any = None, axis: int = -1) -
     if isinstance(decay, Number) and not isinstance(decay, bool):
         decay = tf.constant(decay, to_complex(x.dtype) if isinstance(decay, complex) else x.dtype)
     (decay,) = to_tensors("linear_recurrence", {"decay": decay})
-    axis = time_axis("linear_recurrence", axis, x)
+    state = None if initial is None else sizes(initial)
+    axis, _ = of_linear_recurrence(sizes(decay), sizes(x), state, axis, name="axis", broadcast=check_broadcast)
     x, (rate, initial) = unify("linear_recurrence", x, [decay, initial], None)
-    steps = x.shape[axis]
-    if rate.shape.rank > x.shape.rank:
-        raise ValueError(
-            f"linear_recurrence: decay has shape {shape_text(rate.shape)}, expected at most the {x.shape.rank} axes of "
-            f"x {shape_text(x.shape)}"
-        )
     if rate.shape.rank < x.shape.rank:
         rate = _with_time(rate, axis)
-    elif rate.shape[axis] not in (None, 1, steps) and steps is not None:
-        raise ValueError(
-            f"linear_recurrence: decay has {rate.shape[axis]} samples along axis {axis}, expected {steps} or 1, as x "
-            "has"
-        )
-    leading = {"decay without time": without_axis(rate.shape, axis), "x without time": without_axis(x.shape, axis)}
-    if initial is not None:
-        leading["initial"] = initial.shape
-    check_broadcast("linear_recurrence", leading)
     return linear.forward(x, rate, initial, axis)
 
 

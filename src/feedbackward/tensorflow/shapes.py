@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,3 +37,55 @@ def broadcast(shapes: Iterable[tf.TensorShape]) -> tf.TensorShape:
         ValueError: They do not.
     """
     return functools.reduce(tf.broadcast_static_shape, shapes, tf.TensorShape([]))
+
+
+class Unknown(int):
+    """A size that is not known while a function is traced: it equals any other, and is never too small.
+
+    So the checks that all frameworks share pass where they cannot be made; the kernel makes them when it runs.
+    """
+
+    __hash__ = int.__hash__
+
+    def __repr__(self) -> str:
+        return "None"
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __lt__(self, other: Any) -> bool:
+        return False
+
+    def __gt__(self, other: Any) -> bool:
+        return True
+
+    def __neg__(self) -> Unknown:
+        return self
+
+    def __sub__(self, other: Any) -> Unknown:
+        return self
+
+    def __floordiv__(self, other: Any) -> Unknown:
+        return self
+
+
+def sizes(tensor: Any) -> tuple[int, ...]:
+    """The shape of a tensor, as `feedbackward.filters.shapes` takes it."""
+    return tuple(Unknown() if size is None else size for size in tensor.shape)
+
+
+def known(shape: Iterable[int]) -> list[int | None]:
+    """The same shape, as TensorFlow takes it."""
+    return [None if isinstance(size, Unknown) else size for size in shape]
+
+
+def check_broadcast(*shapes: tuple[int, ...]) -> None:
+    """Whether shapes broadcast, as far as they are known.
+
+    Raises:
+        ValueError: They do not.
+    """
+    broadcast(tf.TensorShape(known(shape)) for shape in shapes)

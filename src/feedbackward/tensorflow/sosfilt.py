@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import (
-    check_broadcast,
-    check_frames,
-    check_leading_coefficient,
-    shape_text,
-    time_axis,
-    to_tensors,
-    unify,
-)
+import tensorflow as tf
+
+from ..filters.shapes import of_sosfilt
+from .arguments import check_leading_coefficient, to_tensors, unify
 from .ops import cascade
-from .shapes import lead, without_axis
+from .shapes import check_broadcast, sizes
 
 
 @tf.autograph.experimental.do_not_convert
@@ -73,23 +68,10 @@ def sosfilt(
         A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
     """
     sos, x, zi = to_tensors("sosfilt", {"sos": sos, "x": x, "zi": zi})
-    axis = time_axis("sosfilt", axis, x)
-    own = 2 if hop is None else 3
-    if sos.shape.rank < own or sos.shape[-1] not in (6, None) or sos.shape[-2] == 0:
-        axes = "(..., sections, 6)" if hop is None else "(..., frames, sections, 6) because hop is given"
-        raise ValueError(f"sosfilt: sos has shape {shape_text(sos.shape)}, expected {axes} with sections >= 1")
-    sections = sos.shape[-2]
-    if zi is not None and (zi.shape.rank < 2 or not zi.shape[-2:].is_compatible_with([sections, 2])):
-        raise ValueError(
-            f"sosfilt: zi has shape {shape_text(zi.shape)}, expected (..., {sections}, 2) = (..., sections, 2)"
-        )
-    frames = {} if hop is None else {"sos": sos.shape[-3]}
-    step, linear = check_frames("sosfilt", frames, hop, interpolation, x.shape[axis])
-    leading = {"sos": lead(sos.shape, own), "x without time": without_axis(x.shape, axis)}
-    if zi is not None:
-        leading["zi"] = lead(zi.shape, 2)
-    check_broadcast("sosfilt", leading)
-
+    state = None if zi is None else sizes(zi)
+    axis, step, linear = of_sosfilt(
+        sizes(sos), sizes(x), state, axis, hop, interpolation, name="axis", broadcast=check_broadcast
+    )
     x, (sos, zi) = unify("sosfilt", x, [sos, zi], compute_dtype)
     a0 = sos[..., 3:4]
     check_leading_coefficient("sosfilt", "sos[..., 3]", a0)

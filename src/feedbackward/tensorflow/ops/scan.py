@@ -111,11 +111,8 @@ def _product(
     if isinstance(a, Value) and a.op == "state":
         trail = outputs[made.written.trails[a.attr]]
         initial = t.before[a.attr][None][: tf.shape(trail)[0]]
-        if reverse:
-            parts = ((d_y[-1:], initial), (d_y[:-1], trail[1:]))
-        else:
-            parts = ((d_y[:1], initial), (d_y[1:], trail[:-1]))
-        return tf.add_n([_outer(m, one, other) for one, other in parts])
+        first, others, earlier = (d_y[-1:], d_y[:-1], trail[1:]) if reverse else (d_y[:1], d_y[1:], trail[:-1])
+        return _outer(m, first, initial) + _outer(m, others, earlier)
     return _outer(m, d_y, t.sequences[a.attr] if isinstance(a, Value) else a)
 
 

@@ -1,0 +1,37 @@
+"""JAX in double precision, numbers of its own for every test; nothing here needs torch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jaxlib", reason="JAX is not installed; `make test-jax` has an environment of its own for it")
+
+import jax
+
+
+@pytest.fixture(autouse=True)
+def seed(request: pytest.FixtureRequest) -> int:
+    """In the place of the fixture that seeds torch."""
+    return zlib.crc32(request.node.nodeid.encode())
+
+
+@pytest.fixture(autouse=True)
+def poisoned_memory() -> None:
+    """In the place of the fixture that fills torch's memory."""
+
+
+@pytest.fixture(autouse=True)
+def double_precision() -> Iterator[None]:
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
