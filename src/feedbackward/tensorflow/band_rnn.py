@@ -43,8 +43,8 @@ def band_rnn(
     Args:
         x: (T, B, input); (B, T, input) with ``batch_first``; (T, input) without a batch. float32 or float64.
         weight_ih: (hidden, input), W_ih.
-        weight_hh: (lower + upper + 1, hidden), by diagonals: ``weight_hh[d, i]`` is W_hh[i, i + d - lower]. Entries that
-            would lie outside of the matrix are not read.
+        weight_hh: (lower + upper + 1, hidden), by diagonals: ``weight_hh[d, i]`` is W_hh[i, i + d - lower]. What
+            would lie outside of the matrix is not read.
         bias_ih: (hidden,), or None for no bias.
         bias_hh: The same.
         h_0: The first state, (B, hidden), or (hidden,) without a batch; zeros by default.

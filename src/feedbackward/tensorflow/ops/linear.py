@@ -45,7 +45,8 @@ def _tangent(inputs: Tensors, v: Tensors, settings: Settings) -> tuple[Any]:
 def _delay(h: Any, initial: Any, axis: int) -> Any:
     """h[t-1] for every t, with the initial state before the first."""
     behind = (slice(None),) * (-axis - 1)
-    past, first = (h[(..., part, *behind)] for part in (slice(None, -1), slice(None, 1)))
+    parts = [(..., part, *behind) for part in (slice(None, -1), slice(None, 1))]
+    past, first = (h[part] for part in parts)
     start = tf.zeros_like(first) if initial is None else tf.expand_dims(initial, axis) + tf.zeros_like(first)
     return tf.concat([start, past], axis)
 
