@@ -161,8 +161,9 @@ __attribute__((constructor)) static void register_all() {
                        {"outputs: N * T", "after: B * T"});
     register_operation(
         "FeedbackwardScanGradient",
-        {types, M, A, Q, B, N, program, "AM: int >= 0", "AQ: int >= 0", "AB: int >= 0", "K: int >= 0", words, "wanted: list(int)",
-         "adjoint_words: list(int)", "kept: list(int)", "trails: list(int)", outputs, states, reverse},
+        {types, M, A, Q, B, N, program, "AM: int >= 0", "AQ: int >= 0", "AB: int >= 0", "K: int >= 0", words,
+         "wanted: list(int)", "adjoint_words: list(int)", "kept: list(int)", "trails: list(int)", outputs, states,
+         reverse},
         {"stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T", "adjoint_matrices: AM * T",
          "adjoint_sequences: AQ * T", "adjoint_before: AB * T", "written: K * T"},
         {"outputs: N * T", "after: AB * T"});

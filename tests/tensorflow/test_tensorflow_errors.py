@@ -18,7 +18,7 @@ w, ih = np.ones((3, 4)), np.ones((4, 5))
 @pytest.mark.parametrize(
     ("error", "sentence", "call"),
     [
-        (TypeError, "lfilter: b has dtype int32, expected float32, float64, complex64", lambda: fbt.lfilter([1], one, x)),
+        (TypeError, "lfilter: b has dtype int32, expected float32,", lambda: fbt.lfilter([1], one, x)),
         (TypeError, "lfilter: x is a object, expected a tensor", lambda: fbt.lfilter(one, one, object())),
         (TypeError, "lfilter: axis is a str, expected an int", lambda: fbt.lfilter(one, one, x, "time")),
         (ValueError, "lfilter: axis is 2, but x has shape (2, 9)", lambda: fbt.lfilter(one, one, x, 2)),
