@@ -28,10 +28,10 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = np.fl
 
 def poles(rng: np.random.Generator, lead: tuple[int, ...], order: int, dtype: Any = np.float64) -> np.ndarray:
     """Denominators that are stable whatever their order, with a leading coefficient that is not 1."""
-    a = 0.8 * numbers(rng, (*lead, order + 1), dtype) / max(order, 1) ** 1.5
-    a[..., 1:] = np.clip(np.abs(a[..., 1:]), 0, 0.9 / max(order, 1)) * np.exp(1j * np.angle(a[..., 1:])).astype(a.dtype)
+    a = numbers(rng, (*lead, order + 1), dtype)
+    a *= 0.9 / (max(order, 1) * np.maximum(np.abs(a), 1))
     a[..., 0] = 1
-    return (a * 1.7).astype(dtype)
+    return (1.7 * a).astype(dtype)
 
 
 def wide(dtype: Any) -> Any:

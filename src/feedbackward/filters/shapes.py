@@ -36,7 +36,7 @@ def of_lfilter(
     axis = time_axis("lfilter", name, axis, x)
     own = 1 if hop is None else 2
     for which, taps in (("b", b), ("a", a)):
-        if len(taps) < own or taps[-1] == 0:
+        if len(taps) < own or taps[-1] < 1:
             axes = "(..., n)" if hop is None else "(..., frames, n) because hop is given"
             raise ValueError(f"lfilter: {which} has shape {taps}, expected {axes} with n >= 1")
     states = max(b[-1], a[-1]) - 1
@@ -70,7 +70,7 @@ def of_sosfilt(
     """
     axis = time_axis("sosfilt", name, axis, x)
     own = 2 if hop is None else 3
-    if len(sos) < own or sos[-1] != 6 or sos[-2] == 0:
+    if len(sos) < own or sos[-1] != 6 or sos[-2] < 1:
         axes = "(..., sections, 6)" if hop is None else "(..., frames, sections, 6) because hop is given"
         raise ValueError(f"sosfilt: sos has shape {sos}, expected {axes} with sections >= 1")
     sections = sos[-2]
