@@ -206,6 +206,15 @@ def test_every_way_to_step_shows_the_tensors_of_that_step(chromium, tmp_path):
         assert reader.errors == []
 
 
+def test_a_link_opens_a_step(chromium, tmp_path):
+    _, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.goto(f"{path.as_uri()}#step=7")
+        assert reader.where() == "step 7 of 9: t = 6"
+        reader.page.goto(f"{path.as_uri()}#step=99")
+        assert reader.where() == "step 9 of 9: t = 8"
+
+
 def test_playing_goes_on_and_pauses(chromium, tmp_path):
     from playwright.sync_api import expect
 
