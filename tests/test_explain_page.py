@@ -149,8 +149,13 @@ LEGIBLE = """() => {
     while (walk.nextNode()) {
         const e = walk.currentNode.parentElement;
         if (!walk.currentNode.textContent.trim() || !e.checkVisibility()) continue;
-        if (e.closest("math, svg, script, option")) continue;
-        const style = getComputedStyle(e);
+        if (e.closest("math, script, option")) continue;
+        const style = getComputedStyle(e), drawing = e.closest("svg");
+        if (drawing) {
+            const size = parseFloat(style.fontSize) * drawing.getScreenCTM().a;
+            if (!e.closest("tspan") && size < smallest) smallest = size;
+            continue;
+        }
         smallest = Math.min(smallest, parseFloat(style.fontSize));
         const [a, b] = [luminance(parts(style.color).slice(0, 3)), luminance(paper(e))].sort((x, y) => y - x);
         const contrast = (a + 0.05) / (b + 0.05);
