@@ -12,7 +12,7 @@ NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o
 CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint format wheel test-wheel asan clean
+.PHONY: help install demo test bench docs docs-serve lint format wheel test-wheel asan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ test: install ## run the whole suite, doctests included
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.report
+
+docs: $(VENV)/.docs ## run the pages of docs/ and build the site into build/docs; warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -n -d build/docs-trees docs build/docs
+
+docs-serve: docs ## build the site and show it at http://127.0.0.1:8000
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs
 
 lint: install ## ruff, mypy, clang-format: report, change nothing
 	$(BIN)/ruff check .
@@ -76,4 +82,8 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml $(NATIVE)
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(PIP) install --no-build-isolation --editable '.[dev,bench]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(PIP) install --no-build-isolation --editable '.[dev,docs]'
 	touch $@

@@ -72,19 +72,23 @@ def main(arguments: list[str] | None = None) -> None:
     plots.memory(options.to / "band_memory.svg", cases, [case.name for case in band.cases])
     if "scaling" in results:
         plots.scaling(options.to / "scaling.svg", results["scaling"])
-    (options.to / "README.md").write_text(page(results, {path.name for path in options.to.glob("*.svg")}))
+    for name, text in pages(results, {path.name for path in options.to.glob("*.svg")}).items():
+        (options.to / name).write_text(text, encoding="utf-8")
     print(f"Report: {options.to / 'README.md'}")
 
 
-def page(results: dict[str, Any], pictures: set[str]) -> str:
-    """The whole page as markdown."""
+def pages(results: dict[str, Any], pictures: set[str]) -> dict[str, str]:
+    """The report as markdown, which GitHub and the documentation show alike, by the names of its files."""
+    numbers = ["# All measurements\n", "The [report](README.md) says how they were made.\n"]
+    numbers += [_case(case) for case in results["cases"].values()]
+    files = {"README.md": _report(results, pictures), "numbers.md": numbers}
+    return {name: "\n".join(part for part in parts if part).rstrip() + "\n" for name, parts in files.items()}
+
+
+def _report(results: dict[str, Any], pictures: set[str]) -> list[str]:
     parts = [
         "# Benchmarks\n",
         _introduction(results),
-        "## Targets\n",
-        _targets(results["cases"]),
-        "## What falls short\n",
-        _shortfalls(results["cases"]),
         "## Times\n",
         _picture(pictures, "bank", "Times of the filter bank"),
         _picture(pictures, "memory", "Peak memory of the filter bank with gradients"),
@@ -101,6 +105,10 @@ def page(results: dict[str, Any], pictures: set[str]) -> str:
         _picture(pictures, "band_memory", "Peak memory of a recurrent layer with a band"),
         _picture(pictures, "products", "Ways to multiply by a band, relative to the native one"),
         _picture(pictures, "call", "What a call and a trace cost"),
+        "## What falls short\n",
+        _shortfalls(results["cases"]),
+        "## Targets\n",
+        _targets(results["cases"]),
     ]
     if any(case.name in results["cases"] for case in products.cases):
         parts += ["## Ways to multiply by a band\n", _ways(results["cases"])]
@@ -111,8 +119,7 @@ def page(results: dict[str, Any], pictures: set[str]) -> str:
         parts += [_picture(pictures, "scaling", "Cost against size")]
     if "instruction_sets" in results:
         parts += ["## Instruction sets\n", _instruction_sets(results["cases"], results["instruction_sets"])]
-    parts += ["## All numbers\n", *(_case(case) for case in results["cases"].values())]
-    return "\n".join(part for part in parts if part).rstrip() + "\n"
+    return parts
 
 
 def _introduction(results: dict[str, Any]) -> str:
@@ -126,7 +133,7 @@ def _introduction(results: dict[str, Any]) -> str:
 Every result was compared with float64 (scipy, or a plain loop where scipy has no such function) before it was timed.
 A ratio is the median over interleaved pairs of calls, ours and the peer's, in the same run; on a shared machine times
 vary more than ratios do{_quietness(results)}. Extra memory is the peak of one call in a fresh process, less what it
-returns. `make bench` repeats all of it.
+returns. `make bench` repeats all of it. [All measurements](numbers.md) are on a page of their own.
 """ + (f"\n{results['note']}\n" if results["note"] else "")
 
 
@@ -175,7 +182,7 @@ def _picture(pictures: set[str], name: str, text: str) -> str:
 def _case(case: dict[str, Any]) -> str:
     weighed = any("memory" in row for row in case["rows"].values())
     head = ["", "time", "time / ours", "error / allowed"] + ["extra memory"] * weighed
-    lines = [f"### {case['title']}\n", "| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines = [f"## {case['title']}\n", "| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     order = sorted(case["rows"].items(), key=lambda item: item[1].get("seconds", float("inf")))
     for name, row in order:
         label = f"**{name}**" if name == OURS else f"*{name} (floor)*" if row["floor"] else name

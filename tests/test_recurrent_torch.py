@@ -25,6 +25,7 @@ from scanning import assert_same
 from torch import nn
 
 import feedbackward as fb
+from feedbackward.recurrent.structures import Structure
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -191,6 +192,35 @@ def test_from_torch_keeps_what_is_frozen() -> None:
     mine(randn(6, 5, INPUT, dtype=torch.float32))[0].sum().backward()
     assert mine.weight_ih_l0.grad is None
     assert theirs.weight_hh_l0.grad is not None
+
+
+@pytest.mark.parametrize("structure", [fb.Banded(1, 2), fb.Diagonal(), fb.BlockDiagonal(HIDDEN)], ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_torch_stores_matrices_as_a_structure_does(kind: str, structure: Structure) -> None:
+    theirs = CLASSES[kind](INPUT, HIDDEN, 2, bidirectional=True, structure=structure, dtype=torch.float64).to_torch()
+    mine = CLASSES[kind].from_torch(theirs, structure=structure)
+    assert mine.weight_ih_l0 is theirs.weight_ih_l0
+    x = sequence(mine, 6, 5)
+    torch.testing.assert_close(mine(x), theirs(x))
+    full = getattr(nn, kind)(INPUT, HIDDEN)
+    with pytest.raises(ValueError, match=r"is no .* matrix: an entry is off by .* project=True takes the nearest one"):
+        CLASSES[kind].from_torch(full, structure=structure)
+    near = CLASSES[kind].from_torch(full, structure=structure, project=True)
+    gates = full.weight_hh_l0.shape[0] // HIDDEN
+    for gate, matrix in enumerate(full.weight_hh_l0.detach().chunk(gates)):
+        dense = near.recurrent_matrix(gate=gate).to_dense().detach()
+        assert ((dense == matrix) | (dense == 0)).all()
+        assert (dense.diagonal() == matrix.diagonal()).all()
+
+
+def test_from_torch_has_gains_of_one_for_layer_normalization() -> None:
+    theirs = nn.GRU(INPUT, HIDDEN, dtype=torch.float64)
+    mine = fb.nn.GRU.from_torch(theirs, layer_norm=True)
+    assert mine.norm_ih_l0.dtype == torch.float64
+    expected = fb.nn.GRU(INPUT, HIDDEN, layer_norm=True, dtype=torch.float64)
+    expected.load_state_dict(theirs.state_dict(), strict=False)
+    x = sequence(mine, 6, 5)
+    torch.testing.assert_close(mine(x), expected(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -141,9 +141,9 @@ def old_function(h, x):
 HINTS = {
     branch: "torch.where",
     loop: "torch.where",
-    item: "torch.where",
+    item: "torch's functions in place of math",
     item_of_x: "",
-    number: "torch.where",
+    number: "torch's functions in place of math",
     to_numpy: "",
     to_list: "",
     masked: "torch.where",

@@ -80,6 +80,28 @@ def test_nan_infinity_and_zero(name):
     assert not wrong, "a, b, what scan has, what torch has\n" + "\n".join(wrong)
 
 
+@pytest.mark.parametrize("base", [10.0, 0.5, 1.0, 0.0, -2.0])
+def test_powers_of_a_number(base):
+    def cell(g, x):
+        g = 0.9 * g + x
+        return g, base**g
+
+    init, xs = torch.zeros(3, dtype=torch.float64), torch.tensor([[0.0, 1.0, -1.0], [0.0, 0.1, 3.9]]).double()
+    mine = scanning.outcome(cell, init, xs, check=False)
+    truth = scanning.outcome(cell, init, xs, backend="eager")
+    torch.testing.assert_close(mine.values[1], truth.values[1], equal_nan=True)
+    torch.testing.assert_close(mine.gradients, truth.gradients, equal_nan=True)
+
+
+def test_what_derivatives_make_of_numbers_alone_is_no_instruction():
+    def cell(g, x):
+        g = 0.9 * g + x
+        return g, 10 ** (g / 20)
+
+    adjoint = fb.explain_cell(cell, torch.zeros(4), torch.zeros(3, 4)).adjoint
+    assert not [line for line in adjoint if "10" in line.split() or "(20)" in line or "(10)" in line], adjoint
+
+
 def difference(what, inputs, mine, truth, same):
     rows = zip(*(t[~same].tolist() for t in (*inputs, mine, truth)), strict=True)
     return [f"{what}: {row}" for row in rows]

@@ -20,7 +20,7 @@ _EXTRAS = {  # extra: the distributions that make it up, and what it gives
     "explain": (("rich", "jinja2", "latex2mathml"), "fb.explain in a terminal, a notebook and as a page"),
     "cli": (("typer", "rich", "jinja2"), "this command and its HTML report"),
     "bench": (("scipy", "numba", "jax"), "timings against other implementations"),
-    "docs": (("sphinx", "myst-nb"), "building the documentation"),
+    "docs": (("sphinx", "myst-nb", "furo"), "building the documentation"),
     "dev": (("pytest", "hypothesis", "scipy", "playwright", "ruff", "mypy"), "tests and checks of this library"),
 }
 

@@ -22,6 +22,7 @@ class CellProgram:
     """A cell as a program; printed, it is a listing.
 
     Attributes:
+        dtype: In which a step computes.
         lanes: The sizes of the axes over which the same step runs independently.
         once: The operators that run once, on what the cell closes over.
         along: The operators that run over the whole sequence at once.

@@ -20,6 +20,7 @@ Coupled operations, which mix the rows
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -157,8 +158,13 @@ def _is(value: Value, number: float) -> bool:
     return value.op == "constant" and value.attr == _Number(number)
 
 
+_OF_CONSTANTS: dict[str, Callable[[float], float]] = {"log": math.log, "reciprocal": lambda a: 1 / a}
+
+
 def _simplified(g: Graph, op: str, args: tuple[Value, ...], rows: int, attr: Any) -> Value | None:
     """What an operation comes to without being run; only where it comes to the same for every number, NaN included."""
+    if op in _OF_CONSTANTS and args[0].op == "constant" and args[0].attr > 0:  # as derivatives have them
+        return g.constant(_OF_CONSTANTS[op](args[0].attr))
     if op in ("mul", "div") and _is(args[1], 1.0) and args[0].rows == rows:
         return args[0]
     if op == "mul" and _is(args[0], 1.0) and args[1].rows == rows:

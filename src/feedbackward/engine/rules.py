@@ -50,6 +50,8 @@ def _div(g: Graph, v: Value) -> Sequence[Value]:
 def _pow(g: Graph, v: Value) -> Sequence[Value]:
     f, (a, b) = _Algebra(g), v.args
     d_a = f("where", f("eq", b, 0.0), 0.0, f("mul", b, f("pow", a, f("sub", b, 1.0))))
+    if a.op == "constant" and a.attr != 0:
+        return d_a, f("mul", v, f("log", a))
     at_zero = f("mul", f("eq", a, 0.0), f("ge", b, 0.0))
     return d_a, f("where", at_zero, 0.0, f("mul", v, f("log", a)))
 

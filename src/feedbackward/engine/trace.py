@@ -29,6 +29,7 @@ from .errors import LoweringError, line_now, line_of, line_of_exception, line_of
 
 Spec = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of one tensor of one step
 _THE_VALUE = "asks for the value of a tensor (a data-dependent `if` or `while`, float(), .item(), .tolist(), .numpy())"
+_ON_TENSORS = "use torch.where(condition, a, b), and torch's functions in place of math's and numpy's"
 
 
 @dataclass
@@ -174,7 +175,7 @@ class _Calls(StandIns):
         fx_traceback.current_meta["stack_trace"] = line_now()
         name = getattr(func, "__name__", "")
         if name in ("numpy", "tolist", "__array__"):
-            raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_now())
+            raise refusal(f"the cell {_THE_VALUE}", _ON_TENSORS, line_now())
         written = self.stand_ins.get(id(args[0]), args[0]) if args else None
         if id(written) in self.given and (name == "__setitem__" or name.rstrip("_") + "_" == name):
             self.writes.append(line_now())
@@ -226,7 +227,7 @@ def _explained(
 
     text, where = str(error), line_of_exception(error)
     if isinstance(error, GuardOnDataDependentSymNode) or "numpy()" in text or "tolist()" in text:
-        return refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", where)
+        return refusal(f"the cell {_THE_VALUE}", _ON_TENSORS, where)
     if "autograd.Function" in text:
         remedy = "write another gradient as hard.detach() + soft - soft.detach()"
         return refusal("the cell applies a custom autograd.Function", remedy, where)
@@ -238,7 +239,7 @@ def _explained(
             cell(carry_tree.unflatten(zeros[0]), x_tree.unflatten(zeros[1]), *zeros[2])
     except Exception as own:
         if "numpy()" in str(own):
-            return refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_of_exception(own))
+            return refusal(f"the cell {_THE_VALUE}", _ON_TENSORS, line_of_exception(own))
         return own
     reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return refusal(
@@ -264,7 +265,7 @@ def _refuse_what_a_trace_cannot_repeat(module: fx.GraphModule, writes: Sequence[
             remedy = "draw them outside, for the whole sequence, and pass them in xs"
             raise refusal(f"{node.target} draws random numbers", remedy, line_of(node))
         if node.target is torch.ops.aten._local_scalar_dense.default:
-            raise refusal(f"the cell {_THE_VALUE}", "use torch.where(condition, a, b)", line_of(node))
+            raise refusal(f"the cell {_THE_VALUE}", _ON_TENSORS, line_of(node))
         if node.target is torch.ops.aten.copy_.default and node.args[0] in given:
             remedy = "return the new value instead, in the carry if a later step needs it"
             where = writes[0] if writes else line_of(node)

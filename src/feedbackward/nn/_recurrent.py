@@ -241,12 +241,26 @@ class Recurrent(nn.Module):
     # To and from torch.nn
 
     @classmethod
-    def from_torch(cls, module: nn.RNNBase, **settings: Any) -> Any:
-        """The same layer with a torch.nn layer's weights, which are shared.
+    def from_torch(cls, module: nn.RNNBase, *, project: bool = False, **settings: Any) -> Any:
+        """The same layer with a torch.nn layer's weights, which are shared; what a structure stores is a copy.
 
         Args:
             module: A `torch.nn.RNN`, `GRU` or `LSTM`.
-            settings: More arguments, such as ``checkpoint``.
+            project: With a structure, take the nearest matrix that has it, instead of one that is equal.
+            settings: More arguments, such as ``checkpoint``, ``structure``, or ``band_width`` of a `BandRNN`.
+
+        Raises:
+            TypeError: The module is another layer.
+            ValueError: A recurrent matrix does not have the structure, and project is False.
+
+        Example:
+            >>> import torch, feedbackward as fb
+            >>> theirs = torch.nn.RNN(3, 8)
+            >>> band = fb.nn.BandRNN.from_torch(theirs, band_width=7)
+            >>> torch.equal(band.recurrent_matrix().to_dense(), theirs.weight_hh_l0)
+            True
+            >>> fb.nn.RNN.from_torch(theirs, structure=fb.Diagonal(), project=True).weight_hh_l0.shape
+            torch.Size([8])
         """
         expected = getattr(nn, cls.kind.upper())
         if not isinstance(module, expected):
@@ -261,7 +275,13 @@ class Recurrent(nn.Module):
             given["proj_size"] = module.proj_size
         mine = cls(**given, device="meta", **settings)
         for name, weight in module.named_parameters():
+            if name.startswith("weight_hh") and not isinstance(mine.structure, Dense):
+                parts = [mine.structure.from_dense(m, project=project) for m in weight.detach().chunk(mine._gates)]
+                weight = nn.Parameter(torch.cat([m.weight for m in parts]), weight.requires_grad)
             mine.register_parameter(name, weight)
+        for name, gain in list(mine.named_parameters()):
+            if gain.is_meta:  # of layer normalization, which the module does not have
+                mine.register_parameter(name, nn.Parameter(weight.new_ones(gain.shape)))
         return mine.train(module.training)
 
     def to_torch(self) -> nn.RNNBase:

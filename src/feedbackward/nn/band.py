@@ -53,8 +53,8 @@ class BandRNN(RNN):
         settings: recurrent_init, layer_norm, recurrent_dropout, checkpoint, as for `RNN`.
 
     Attributes:
-        weight_hh_l0, ...: (lower + upper + 1, hidden): ``weight[d, i]`` is W_hh[i, i + d - lower]. Entries that would
-            lie outside of the matrix are zero and stay zero.
+        weight_hh_l0: (lower + upper + 1, hidden), and so for every layer: ``weight[d, i]`` is W_hh[i, i + d - lower].
+            Entries that would lie outside of the matrix are zero and stay zero.
 
     Example:
         >>> import torch, feedbackward as fb
@@ -116,7 +116,8 @@ class BandRNNCell(nn.Module):
     Attributes:
         weight_ih: (hidden, input).
         weight_hh: (lower + upper + 1, hidden), by diagonals.
-        bias_ih, bias_hh: (hidden,).
+        bias_ih: (hidden,).
+        bias_hh: (hidden,).
 
     Example:
         >>> import torch, feedbackward as fb

@@ -52,8 +52,8 @@ class RNN(Recurrent):
         checkpoint: What backward keeps, as in `feedbackward.scan`.
 
     Attributes:
-        weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_ih_l0_reverse, ...: The parameters of torch.nn.RNN,
-            by its names; a state_dict goes both ways.
+        weight_ih_l0: With weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_ih_l0_reverse and so on the parameters of
+            torch.nn.RNN, by its names; a state_dict goes both ways.
 
     Raises:
         ValueError, TypeError: An argument does not fit.

@@ -276,7 +276,7 @@ class Explanation:
 
     @property
     def steps(self) -> Sequence[Step]:
-        """The steps that are shown, in the order of time: ``explanation.steps[3]["layer 0"]["h after"]``."""
+        """The steps that are shown, in the order of time, as ``explanation.steps[3]["layer 0"]["h after"]``."""
         return _Steps(self.run)
 
     def __rich__(self) -> RenderableType:

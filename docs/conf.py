@@ -1,0 +1,85 @@
+"""How Sphinx builds the site: pages in MyST, executed by myst-nb; nothing is fetched, neither now nor by a reader."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE)]
+
+from measured import measured  # noqa: E402
+
+import feedbackward  # noqa: E402
+
+project = "feedbackward"
+author = "the feedbackward authors"
+copyright = "the feedbackward authors, Apache-2.0"
+version = release = feedbackward.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions += ["docstrings", "drawings", "mathml", "outputs", "public_names"]  # ours, in _extensions
+exclude_patterns = ["_*", "images", "pictures"]
+
+# Pages. The cache keeps what a page printed until the page or the library changes; setting its path anew makes Sphinx
+# read all pages again.
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist", "substitution"]
+myst_substitutions = {"measured": measured()}
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_timeout = 120
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+
+def _library_now() -> str:
+    """A digest of everything that an executed page may depend on beside its own text."""
+    digest = hashlib.sha256()
+    for folder in (ROOT / "src", ROOT / "examples", ROOT / "benchmarks" / "results"):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".py", ".so", ".json"}:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
+
+# Executed pages draw by one style, and print without a terminal's width or colors.
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
+os.environ["COLUMNS"] = "84"
+
+# The reference. A name in single backticks links where it is one of ours and is code where it is not.
+python_maximum_signature_line_length = 88
+default_role = "py:obj"
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "extra_repr"}
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Source", "notes_style")]
+nitpicky = True
+nitpick_ignore_regex = [  # no inventory of another library is fetched
+    ("py:obj", r".*"),  # see default_role
+    ("py:class", r"(torch|numpy|collections|typing|matplotlib|pathlib|rich)\..*"),  # theirs
+    ("py:class", r"(Tensor|Any|Callable|Sequence|Iterator|nn\.Module|optional|np\..*|Figure|Panel)"),
+]
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
+# The look.
+html_theme = "furo"
+html_title = "feedbackward"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
