@@ -149,8 +149,13 @@ LEGIBLE = """() => {
     while (walk.nextNode()) {
         const e = walk.currentNode.parentElement;
         if (!walk.currentNode.textContent.trim() || !e.checkVisibility()) continue;
-        if (e.closest("math, svg, script, option")) continue;
-        const style = getComputedStyle(e);
+        if (e.closest("math, script, option")) continue;
+        const style = getComputedStyle(e), drawing = e.closest("svg");
+        if (drawing) {
+            const size = parseFloat(style.fontSize) * drawing.getScreenCTM().a;
+            if (!e.closest("tspan") && size < smallest) smallest = size;
+            continue;
+        }
         smallest = Math.min(smallest, parseFloat(style.fontSize));
         const [a, b] = [luminance(parts(style.color).slice(0, 3)), luminance(paper(e))].sort((x, y) => y - x);
         const contrast = (a + 0.05) / (b + 0.05);
@@ -204,6 +209,15 @@ def test_every_way_to_step_shows_the_tensors_of_that_step(chromium, tmp_path):
         page.mouse.click(box["x"] + box["width"] * 6.5 / 9, box["y"] + 5)
         at(6, "layer 0", 2)
         assert reader.errors == []
+
+
+def test_a_link_opens_a_step(chromium, tmp_path):
+    _, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.goto(f"{path.as_uri()}#step=7")
+        assert reader.where() == "step 7 of 9: t = 6"
+        reader.page.goto(f"{path.as_uri()}#step=99")
+        assert reader.where() == "step 9 of 9: t = 8"
 
 
 def test_playing_goes_on_and_pauses(chromium, tmp_path):

@@ -89,7 +89,8 @@ def _names(cell: Callable[..., Any]) -> tuple[str, str]:
     if isinstance(cell, nn.RNNCellBase) or getattr(cell, "like_torch_cell", False):
         return "state", "x"
     try:
-        parameters = [p for p in inspect.signature(cell).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        called = cell.forward if isinstance(cell, nn.Module) else cell
+        parameters = [p for p in inspect.signature(called).parameters.values() if p.kind is not p.VAR_KEYWORD]
     except (TypeError, ValueError):
         return "carry", "x"
     names = [p.name for p in parameters[:2]]

@@ -107,6 +107,14 @@ function drawAll() {
   draw();
 }
 
+// page.html#step=7 opens the page at its seventh step.
+function followLink() {
+  const asked = /^#step=(\d+)$/.exec(location.hash);
+  if (asked) go(Number(asked[1]) - 1);
+}
+
+addEventListener("hashchange", followLink);
 darkness.addEventListener("change", drawAll);
 new ResizeObserver(drawAll).observe(document.querySelector("main"));
 drawAll();
+followLink();
