@@ -136,9 +136,9 @@ void fb_prepare(void* data, int64_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     constexpr uintptr_t huge = 2 << 20;
     if (bytes < int64_t(huge)) return;
-    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + huge - 1) / huge * huge;
-    const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) / huge * huge;
-    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(data) / huge * huge;
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes) + huge - 1) / huge * huge;
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
     (void)data;
     (void)bytes;

@@ -47,7 +47,7 @@ public:
         for (int64_t i = 0; i < slots.sections.early; ++i) bind(i, packs.of(i));
         core_ = steps_;
         for (int64_t i = 0; i < p.slots; ++i)
-            if (slots.place[i].base >= bases && p.slot[i].kind != Kind::view) prefetch(i);
+            if (slots.place[i].base >= bases) prefetch(slots.place[i]);
         for (int64_t i = 0; i < p.slots; ++i)
             if (slots.copied[i]) copy_state(i);
         for (int64_t i = slots.sections.early; i < slots.sections.late; ++i) bind(i, packs.of(i));
@@ -214,16 +214,20 @@ private:
     };
 
     // What lies in the user's memory is asked for ahead of its step: no hardware follows rows that are so far apart.
-    void prefetch(int64_t i) {
+    void prefetch(Place ahead) {
         constexpr int64_t steps_ahead = 16;
-        Place ahead = slots.place[i];
         ahead.within += slots.direction * steps_ahead * ahead.stride;
-        for (int64_t k = core_; k < steps_; ++k)
-            if (places_[k].dst == ahead) return;
-        places_[steps_] = {ahead, {}, Op::copy, 0, 0, 0, 0};
-        Step<S>& s = step_[steps_++];
-        s.count = slots.L;
-        s.run = slots.program.slot[i].kind == Kind::output ? prefetch_row<S, true> : prefetch_row<S, false>;
+        for (int64_t i = core_; i < steps_; ++i)
+            for (int k = 0; k < places_[i].operands; ++k)
+                if (places_[i].operand[k] == ahead) return;
+        if (steps_ == core_ || places_[steps_ - 1].operands == 3) {
+            Step<S>& s = step_[steps_++];
+            s.count = slots.L;
+            s.run = prefetch_rows<S>;
+        }
+        Places& last = places_[steps_ - 1];
+        last.operand[last.operands++] = ahead;
+        step_[steps_ - 1].source = last.operands;
     }
 
     void copy_state(int64_t i) {
