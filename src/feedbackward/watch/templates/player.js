@@ -68,6 +68,7 @@ const actions = {
 };
 
 slider.max = run.steps - 1;
+if (run.steps === 1) for (const part of [slider, player.querySelector(".buttons")]) part.hidden = true;
 slider.addEventListener("input", () => go(Number(slider.value)));
 for (const button of player.querySelectorAll("button[data-do]")) {
   button.addEventListener("click", () => {
