@@ -96,7 +96,7 @@ def scan(
                 backend=backend,
                 check=check,
             )
-    if torch.jit.is_tracing() and backend != "eager":
+    if torch._C._get_tracing_state() is not None and backend != "eager":
         raise refusal("torch.jit.trace cannot record a native loop", "use torch.compile or torch.export")
     step = as_cell(cell)
     given = validated(init, xs, dim, length)

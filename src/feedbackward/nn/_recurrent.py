@@ -195,7 +195,7 @@ class Recurrent(nn.Module):
             raise ValueError(f"{type(self).__name__}: a PackedSequence has lengths of its own; leave lengths out")
         # How a batch of different lengths is cut depends on the numbers: no graph of torch.compile can hold that.
         uncompiled = torch.compiler.is_dynamo_compiling() and (packed or lengths is not None)
-        run = self._forward_packed if packed else self._forward
+        run: Any = self._forward_packed if packed else self._forward
         run = torch.compiler.disable(run) if uncompiled else run
         return run(input, hx, lengths, return_all_states)
 
