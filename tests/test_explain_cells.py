@@ -119,6 +119,14 @@ def test_windows_and_directions(start, reverse):
     assert all(check.holds for check in watched.checks)
 
 
+@pytest.mark.parametrize("dim", [0, -1])
+def test_time_that_is_the_only_axis_of_xs(dim):
+    x = torch.randn(T)
+    watched = fb.explain(lambda h, x: (h + x, h), torch.zeros(3), x, dim=dim)
+    assert watched.checks[0].holds
+    assert watched.run.track("cell")["y"].values.shape == (T, 3)
+
+
 def test_a_cell_that_reads_nothing():
     watched = fb.explain(lambda h, _: (h / 2, h), torch.ones(2), None, length=4)
     assert watched.run.track("cell")["y"].values.tolist() == [[1, 1], [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]
