@@ -38,7 +38,7 @@ nb_merge_streams = True
 def _library_now() -> str:
     """A digest of everything that an executed page may depend on beside its own text."""
     digest = hashlib.sha256()
-    for folder in (ROOT / "src", ROOT / "examples", ROOT / "benchmarks" / "results"):
+    for folder in (ROOT / "src", ROOT / "examples", ROOT / "benchmarks" / "results", HERE / "tutorials"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in {".py", ".so", ".json"}:
                 digest.update(path.read_bytes())
