@@ -47,7 +47,9 @@ def _library_now() -> str:
 
 nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
 
-# Executed pages draw by one style, and print without a terminal's width or colors.
+# Executed pages find the command line of this environment, draw by one style, and print without a terminal's width or
+# colors.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 os.environ["COLUMNS"] = "84"
 
