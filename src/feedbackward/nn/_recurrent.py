@@ -140,8 +140,13 @@ class Recurrent(nn.Module):
         return {n: [getattr(self, n + s) for s in self._suffixes] for n in _WEIGHTS if hasattr(self, n + first)}
 
     def _validated(self, x: Tensor, states: dict[str, Tensor | None], batch_first: bool, lengths: Any) -> Given:
+        name = type(self).__name__
+        if isinstance(x, Tensor) and x.ndim in (2, 3) and x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{name}: input has shape {tuple(x.shape)}, expected (..., {self.input_size}): the last axis is input_size"
+            )
         return validated(
-            type(self).__name__,
+            name,
             x,
             self._weights(),
             states,
