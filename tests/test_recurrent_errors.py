@@ -48,9 +48,7 @@ WEIGHTS: list[tuple[Callable, str]] = [
         "stand at the left: W x",
     ),
     (
-        lambda: run(
-            x=zeros(T, B, H)
-        ),  # as many channels as weights have rows, but rows are as many as those of weight_hh
+        lambda: run(x=zeros(T, B, H)),  # nothing is transposed: the rows are those of weight_hh
         "rnn: weight_ih of layer 0 has shape (4, 3), expected (4, 4) = (hidden, input)",
     ),
     (

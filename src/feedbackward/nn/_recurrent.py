@@ -142,9 +142,8 @@ class Recurrent(nn.Module):
     def _validated(self, x: Tensor, states: dict[str, Tensor | None], batch_first: bool, lengths: Any) -> Given:
         name = type(self).__name__
         if isinstance(x, Tensor) and x.ndim in (2, 3) and x.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: input has shape {tuple(x.shape)}, expected (..., {self.input_size}): the last axis is input_size"
-            )
+            expected = f"(..., {self.input_size}): the last axis is input_size"
+            raise ValueError(f"{name}: input has shape {tuple(x.shape)}, expected {expected}")
         return validated(
             name,
             x,
