@@ -38,7 +38,7 @@ nb_merge_streams = True
 def _library_now() -> str:
     """A digest of everything that an executed page may depend on beside its own text."""
     digest = hashlib.sha256()
-    for folder in (ROOT / "src", ROOT / "examples", ROOT / "benchmarks" / "results"):
+    for folder in (ROOT / "src", ROOT / "examples", ROOT / "benchmarks" / "results", HERE / "tutorials"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in {".py", ".so", ".json"}:
                 digest.update(path.read_bytes())
@@ -47,9 +47,10 @@ def _library_now() -> str:
 
 nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
 
-# Executed pages draw by one style, and print without a terminal's width or colors.
+# Executed pages draw by one style, print to the width of a page, and call the commands of this Python.
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 os.environ["COLUMNS"] = "84"
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 # The reference. A name in single backticks links where it is one of ours and is code where it is not.
 python_maximum_signature_line_length = 88

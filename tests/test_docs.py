@@ -107,9 +107,9 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_quoted_sentences_are_those_of_the_library() -> None:
     """The dots stand for what varies."""
-    sources = "\n".join(
-        path.read_text(encoding="utf-8") for path in Path(feedbackward.__path__[0]).rglob("*.py")
-    )  # string literals, joined where a line of them ends
+    files = [path for folder in feedbackward.__path__ for path in Path(folder).rglob("*.py")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    # string literals, joined where a line of them ends
     joined = re.sub(r"[\"']\n\s*f?[\"']", "", sources)
     quoted = "".join(blocks((DOCS / "troubleshooting.md").read_text(encoding="utf-8"), "text")).splitlines()
     assert quoted

@@ -179,7 +179,8 @@ def test_a_cell_is_one_step_or_a_scan(cell, batch):
     after = cell(x[0], state)
     close(one.steps[0]["layer 0"]["h after"], after[0] if isinstance(after, tuple) else after)
     assert "one step" in one.summary
-    for watched in (fb.explain(cell, state, x), fb.explain(fb.scan, cell, state, x)):
+    turned = fb.explain(fb.scan, cell, state, x.movedim(0, -1 if not batch else 1), dim=-1 if not batch else 1)
+    for watched in (fb.explain(cell, state, x), fb.explain(fb.scan, cell, state, x, checkpoint=2), turned):
         assert len(watched.steps) == T
         assert all(check.holds for check in watched.checks)
         for step, now in zip(watched.steps, x, strict=True):

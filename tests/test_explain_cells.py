@@ -119,6 +119,14 @@ def test_windows_and_directions(start, reverse):
     assert all(check.holds for check in watched.checks)
 
 
+@pytest.mark.parametrize("dim", [0, -1])
+def test_time_that_is_the_only_axis_of_xs(dim):
+    x = torch.randn(T)
+    watched = fb.explain(lambda h, x: (h + x, h), torch.zeros(3), x, dim=dim)
+    assert watched.checks[0].holds
+    assert watched.run.track("cell")["y"].values.shape == (T, 3)
+
+
 def test_a_cell_that_reads_nothing():
     watched = fb.explain(lambda h, _: (h / 2, h), torch.ones(2), None, length=4)
     assert watched.run.track("cell")["y"].values.tolist() == [[1, 1], [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]
@@ -203,3 +211,16 @@ def test_what_scan_refuses_is_refused():
         fb.explain(leaky, torch.zeros(5), torch.randn(T, 5, 2, 2), start=12)
     with pytest.raises(TypeError, match="f is linear_recurrence, expected"):
         fb.explain(fb.linear_recurrence, torch.ones(3), torch.ones(3, 4))
+
+
+def test_a_cell_of_a_notebook_has_no_file(tmp_path):
+    """Where IPython runs it from, a temporary file whose name says nothing."""
+    folder = tmp_path / "ipykernel_17"
+    folder.mkdir()
+    path = folder / "3005687363.py"
+    path.write_text("def leaky(h, x):\n    h = 0.9 * h + x\n    return h, h\n")
+    names: dict = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    listing = fb.explain(names["leaky"], torch.zeros(3), torch.randn(T, 3)).details
+    assert listing.file == ""
+    assert [line.where for line in listing.lines] == [(), ("loop",), ()]

@@ -149,8 +149,13 @@ LEGIBLE = """() => {
     while (walk.nextNode()) {
         const e = walk.currentNode.parentElement;
         if (!walk.currentNode.textContent.trim() || !e.checkVisibility()) continue;
-        if (e.closest("math, svg, script, option")) continue;
-        const style = getComputedStyle(e);
+        if (e.closest("math, script, option")) continue;
+        const style = getComputedStyle(e), drawing = e.closest("svg");
+        if (drawing) {
+            const size = parseFloat(style.fontSize) * drawing.getScreenCTM().a;
+            if (!e.closest("tspan") && size < smallest) smallest = size;
+            continue;
+        }
         smallest = Math.min(smallest, parseFloat(style.fontSize));
         const [a, b] = [luminance(parts(style.color).slice(0, 3)), luminance(paper(e))].sort((x, y) => y - x);
         const contrast = (a + 0.05) / (b + 0.05);
@@ -204,6 +209,25 @@ def test_every_way_to_step_shows_the_tensors_of_that_step(chromium, tmp_path):
         page.mouse.click(box["x"] + box["width"] * 6.5 / 9, box["y"] + 5)
         at(6, "layer 0", 2)
         assert reader.errors == []
+
+
+def test_a_single_step_needs_no_player(chromium, tmp_path):
+    with torch.no_grad():
+        watched = fb.explain(nn.LSTMCell(4, 6), torch.randn(2, 4))
+    with Reader(chromium, watched.save(tmp_path / "page.html")) as reader:
+        assert not reader.page.is_visible("#slider")
+        assert not reader.page.is_visible("[data-do=play]")
+        same(reader.numbers(), shown(watched, "layer 0", 0, 0))
+        assert reader.errors == []
+
+
+def test_a_link_opens_a_step(chromium, tmp_path):
+    _, path = saved(layer, tmp_path)
+    with Reader(chromium, path) as reader:
+        reader.page.goto(f"{path.as_uri()}#step=7")
+        assert reader.where() == "step 7 of 9: t = 6"
+        reader.page.goto(f"{path.as_uri()}#step=99")
+        assert reader.where() == "step 9 of 9: t = 8"
 
 
 def test_playing_goes_on_and_pauses(chromium, tmp_path):
@@ -354,6 +378,48 @@ def test_a_cell_stands_beside_its_program(chromium, tmp_path):
         reader.page.keyboard.press("End")
         same(reader.numbers(), watched.steps[24]["cell"])
         assert "rectified" in reader.numbers()
+
+
+def test_what_a_user_wrote_stays_text(chromium, tmp_path):
+    def hostile(h, x):
+        """</script><img src='https://example.org/x' onerror='throw 1'><script>throw 2</script>."""
+        h = h + x
+        return h, {"<b>": h}
+
+    path = fb.explain(hostile, torch.zeros(3), torch.randn(5, 3)).save(tmp_path / "page.html")
+    with Reader(chromium, path) as reader:
+        assert reader.page.locator("main img").count() == 0
+        assert "onerror='throw 1'" in str(reader.page.text_content(".source"))
+        assert reader.errors == []
+        assert reader.requests == [path.as_uri()]
+
+
+# What eyes without one kind of cone see: G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, "A physiologically-based
+# model for simulation of color vision deficiency", IEEE Transactions on Visualization and Computer Graphics 15, 2009.
+DEFICIENCIES = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_signs_are_told_apart_with_any_color_vision(chromium, tmp_path, scheme, deficiency):
+    _, path = saved(layer, tmp_path)
+    with Reader(chromium, path, scheme=scheme) as reader:
+        pixels = reader.page.eval_on_selector(
+            "#legend", "c => [...c.getContext('2d').getImageData(0, 5, c.width, 1).data]"
+        )
+    colors = torch.tensor(pixels, dtype=torch.float64).view(-1, 4)[:, :3] / 255
+    linear = torch.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ torch.tensor(DEFICIENCIES[deficiency], dtype=torch.float64).T).clamp(0, 1)
+    seen = torch.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    half = len(seen) // 2
+    apart = (seen[:half].flip(0) - seen[-half:]).norm(dim=1)  # equal magnitudes of both signs, small ones first
+    assert apart[half // 3 :].min() > 0.2
+    assert (seen[0] - seen[half]).norm() > 0.4
+    assert (seen[-1] - seen[half]).norm() > 0.4
 
 
 def test_a_large_layer_makes_a_small_page_that_says_what_it_leaves_out(chromium, tmp_path):

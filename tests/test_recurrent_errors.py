@@ -48,6 +48,10 @@ WEIGHTS: list[tuple[Callable, str]] = [
         "stand at the left: W x",
     ),
     (
+        lambda: run(x=zeros(T, B, H)),  # nothing is transposed: the rows are those of weight_hh
+        "rnn: weight_ih of layer 0 has shape (4, 3), expected (4, 4) = (hidden, input)",
+    ),
+    (
         lambda: run("gru", weight_ih=(0, zeros(X, 3 * H))),
         "gru: weight_ih of layer 0 has shape (3, 12), expected (12, 3) = (3 * hidden, input): it looks transposed, "
         "weights stand at the left: W x",
@@ -134,8 +138,7 @@ def test_weights(call: Callable, sentence: str) -> None:
     [
         (
             lambda: fb.nn.GRU(X, H)(zeros(B, X, T)),
-            "GRU: weight_ih of layer 0 has shape (12, 3), expected (12, 7) = (3 * hidden, input): x has shape "
-            "(5, 3, 7), its last axis is the input",
+            "GRU: input has shape (5, 3, 7), expected (..., 3): the last axis is input_size",
         ),
         (
             lambda: fb.nn.RNN(X, H)(zeros(X)),
@@ -262,7 +265,7 @@ def test_a_packed_sequence_has_lengths_of_its_own() -> None:
     turned = pack_sequence([zeros(2, X), zeros(4, X)], enforce_sorted=False)
     with pytest.raises((ValueError, TypeError), match=r"^GRU: hx "):
         fb.nn.GRU(X, H)(turned, zeros(1, 1, H))
-    with pytest.raises(ValueError, match=r"^GRU: weight_ih of layer 0 has shape \(12, 3\), expected \(12, 2\)"):
+    with pytest.raises(ValueError, match=r"^GRU: input has shape \(4, 1, 2\), expected \(\.\.\., 3\)"):
         fb.nn.GRU(X, H)(pack_sequence([zeros(4, 2)]))
 
 
@@ -327,7 +330,7 @@ def test_steps() -> None:
         with pytest.raises(ValueError) as raised:  # noqa: PT011
             call()
         assert str(raised.value) == sentence
-    with pytest.raises(ValueError, match=r"weight_ih of layer 0 has shape \(4, 3\), expected \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"RNN: input has shape \(1, 5, 2\), expected \(\.\.\., 3\)"):
         fb.nn.RNN(X, H).step(zeros(B, 2))
     with pytest.raises(ValueError, match=r"hx has shape \(1, 4\), expected \(1, 5, 4\)"):
         fb.nn.RNN(X, H).step(zeros(B, X), zeros(1, H))

@@ -12,6 +12,7 @@ import torch
 from recurrences import CLASSES, INPUT, KINDS, first_state, randn, sequence, stacked_loop, twins
 from scanning import tensors_of
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 import feedbackward as fb
 
@@ -135,6 +136,22 @@ def test_compiled_for_any_length_with_more_results(kind: str) -> None:
     for steps in (5, 9, 33):
         x = sequence(layer, steps, 2)
         same(compiled(x, return_all_states=True), layer(x, return_all_states=True))
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace:UserWarning")
+def test_compiled_with_lengths() -> None:
+    """How a batch is cut depends on the numbers: that part runs outside of the graph."""
+    torch._dynamo.reset()
+    layer = CLASSES["GRU"](INPUT, 4, dtype=torch.float64)
+    compiled, x = torch.compile(layer, backend="aot_eager"), sequence(layer, 5, 3)
+    packed = pack_padded_sequence(x, [5, 2, 3], enforce_sorted=False)
+    for found, truth in (
+        (compiled(x, lengths=[5, 2, 3]), layer(x, lengths=[5, 2, 3])),
+        (compiled(packed)[1], layer(packed)[1]),
+    ):
+        same(found, truth)
+        leaves = [*layer.parameters()]
+        same(torch.autograd.grad(total(found), leaves), torch.autograd.grad(total(truth), leaves))
 
 
 def test_compiled_step() -> None:

@@ -317,6 +317,21 @@ def test_anything_may_be_done_with_x_and_with_parameters():
     check(cell, randn(3, 4), randn(9, 3, 4), [w], conditioning=10)
 
 
+def test_filters_of_x_run_outside_the_loop():
+    b, a = randn(3).requires_grad_(), torch.tensor([1.0, -0.5, 0.2], dtype=torch.float64, requires_grad=True)
+
+    def cell(h, x):
+        x = (
+            fb.lfilter(b, a, x)
+            + fb.sosfilt(torch.cat([b, a]).unsqueeze(0), x)
+            + fb.linear_recurrence(torch.tensor(0.5).to(x), x)
+        )
+        h = 0.5 * h + x
+        return h, h
+
+    check(cell, randn(2, 6), randn(5, 2, 6), [b, a], second=True)
+
+
 def test_writes_into_tensors_of_its_own():
     def cell(h, x):
         out = torch.empty_like(h)

@@ -47,10 +47,15 @@ public:
         for (int64_t i = 0; i < slots.sections.early; ++i) bind(i, packs.of(i));
         core_ = steps_;
         for (int64_t i = 0; i < p.slots; ++i)
-            if (slots.place[i].base >= bases) prefetch(slots.place[i]);
-        for (int64_t i = 0; i < p.slots; ++i)
             if (slots.copied[i]) copy_state(i);
-        for (int64_t i = slots.sections.early; i < slots.sections.late; ++i) bind(i, packs.of(i));
+        const Zeros<Place> direct(p.slots);
+        const int64_t count = direct_rows(direct), codes = slots.sections.late - slots.sections.early;
+        int64_t asked = 0;
+        for (int64_t i = 0; i < codes; ++i) {
+            for (; asked < count && asked * codes <= i * count; ++asked) prefetch(direct[asked]);
+            bind(slots.sections.early + i, packs.of(slots.sections.early + i));
+        }
+        for (; asked < count; ++asked) prefetch(direct[asked]);
         late_ = steps_;
         for (int64_t i = slots.sections.late; i < p.codes; ++i) bind(i, packs.of(i));
         is_chain_ = is_chain();
@@ -213,21 +218,27 @@ private:
         int64_t parts;  // of a sum over time
     };
 
-    // What lies in the user's memory is asked for ahead of its step: no hardware follows rows that are so far apart.
-    void prefetch(Place ahead) {
-        constexpr int64_t steps_ahead = 16;
-        ahead.within += slots.direction * steps_ahead * ahead.stride;
-        for (int64_t i = core_; i < steps_; ++i)
-            for (int k = 0; k < places_[i].operands; ++k)
-                if (places_[i].operand[k] == ahead) return;
-        if (steps_ == core_ || places_[steps_ - 1].operands == 3) {
-            Step<S>& s = step_[steps_++];
-            s.count = slots.L;
-            s.run = prefetch_rows<S>;
+    // The different rows that lie in the user's memory, and how many there are.
+    int64_t direct_rows(const Zeros<Place>& rows) const {
+        int64_t count = 0;
+        for (int64_t i = 0; i < slots.program.slots; ++i) {
+            bool is_new = slots.place[i].base >= bases;
+            for (int64_t k = 0; k < count; ++k) is_new &= !(rows[k] == slots.place[i]);
+            if (is_new) rows[count++] = slots.place[i];
         }
-        Places& last = places_[steps_ - 1];
-        last.operand[last.operands++] = ahead;
-        step_[steps_ - 1].source = last.operands;
+        return count;
+    }
+
+    // They are asked for ahead of their step, as no hardware follows rows that are so far apart: one by one between the
+    // instructions, as a processor waits for so many lines at once and no more, and not too early, as rows a power of
+    // two apart push each other out of the cache.
+    void prefetch(Place ahead) {
+        const int64_t steps_ahead = most<int64_t>(2, 512 / slots.L);
+        ahead.within += slots.direction * steps_ahead * ahead.stride;
+        places_[steps_] = {ahead, {}, Op::copy, 0, 0, 0, 0};
+        Step<S>& s = step_[steps_++];
+        s.count = slots.L;
+        s.run = prefetch_row<S>;
     }
 
     void copy_state(int64_t i) {

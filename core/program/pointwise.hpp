@@ -163,12 +163,11 @@ auto pointwise_for(int64_t count, bool broadcast) -> void (*)(const Step<S>&) {
     return pointwise<S, F, 0>;
 }
 
-// The lines of as many rows as `source` says.
+// The lines of a row.
 template <class S>
-void prefetch_rows(const Step<S>& s) {
+void prefetch_row(const Step<S>& s) {
     constexpr int64_t line = 64 / sizeof(S);
-    for (int64_t k = 0; k < s.source; ++k)
-        for (int64_t i = 0; i < s.count; i += line) __builtin_prefetch(s.operand[k] + i);
+    for (int64_t i = 0; i < s.count; i += line) __builtin_prefetch(s.dst + i);
 }
 
 // A copy into a view writes the rows of the view and nothing else.

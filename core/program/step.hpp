@@ -11,7 +11,7 @@ struct Step {
     const S* operand[3];
     int64_t count;   // scalars of dst, L * rows; of all steps, when it does all at once
     int64_t rows;    // of dst
-    int64_t source;  // rows of operand 0; how many operands are to be prefetched
+    int64_t source;  // rows of operand 0
     int L;
     int broadcast;         // bits: this operand is one row for all
     int filled;            // bits: that row is repeated up to a whole vector

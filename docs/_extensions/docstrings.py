@@ -18,6 +18,7 @@ from sphinx.pycode import ModuleAnalyzer
 import feedbackward
 
 _CODE = re.compile(r"(``.+?``|:\w+:`.+?`|`.+?`)")
+_SECTION = re.compile(r"[A-Z][a-z]+:")  # Args:, Returns:, ...
 _MARKUP = re.compile(r"(?<!\\)([*|]|(?<=\w)_(?!\w))")
 
 
@@ -32,7 +33,7 @@ def as_written(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
             example = False
         elif not indented:
             margin, literal = line, _opens_literal(line)
-        elif kept and not kept[-1] and not literal and not margin.endswith(":") and not margin.startswith(">>>"):
+        elif kept and not kept[-1] and not literal and not _SECTION.fullmatch(margin) and not margin.startswith(">>>"):
             literal = True
             kept += [".. code-block:: text", ""]
         example = example or line.lstrip().startswith(">>>")

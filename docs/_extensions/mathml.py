@@ -5,6 +5,7 @@ A formula that the converter does not know is an error of the build.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -14,11 +15,18 @@ from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 
+# A function, perhaps with an exponent or a base, before an argument without parentheses: TeX leaves a thin space there.
+_APPLIED = re.compile(
+    r"(\\(?:sin|cos|tan|arcsin|arccos|arctan|sinh|cosh|tanh|ln|log)(?![a-z])(?:[\^_](?:\{[^}]*\}|\w))?)"
+    r"\s*(?=[A-Za-z]|\\(?!right|quad|qquad)[A-Za-z])"
+)
+
 
 def _markup(node: nodes.Element, display: str) -> str:
     latex = node.astext().strip()
     for other in ("aligned", "split"):  # the same picture by a name that the converter knows
         latex = latex.replace(f"{{{other}}}", "{align*}")
+    latex = _APPLIED.sub(r"\1\\,", latex)
     try:
         return convert(latex, display=display)
     except Exception as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 
 
 def said(call: Callable[[], object]) -> None:
-    """Print what a call that fails says, or that it did not fail.
+    """Print what a call that fails says, in one line, or that it did not fail.
 
     Args:
         call: Without arguments. The name of the temporary file that a notebook gives to a cell is left out.
@@ -17,7 +16,6 @@ def said(call: Callable[[], object]) -> None:
         call()
     except Exception as error:
         sentence = re.sub(r"\S*ipykernel\S*:(\d+)", r"line \1", str(error))
-        words = " ".join(f"{type(error).__name__}: {sentence}".split())
-        print(textwrap.fill(words, 88, break_long_words=False, break_on_hyphens=False))
+        print(" ".join(f"{type(error).__name__}: {sentence}".split()))
     else:
         print("no error")

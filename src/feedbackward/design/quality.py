@@ -2,7 +2,7 @@
 
 A second-order digital bandpass or notch with center w0 = 2 pi f / fs has alpha = sin(w0) / (2 q). The bilinear
 transform maps its -3 dB edges w1, w2 to tan(w1/2) and tan(w2/2), whose product is tan^2(w0/2) and whose difference is
-tan(w0/2) / q. By the subtraction formula of the tangent the *digital* bandwidth w2 - w1 obeys, exactly,
+tan(w0/2) / q. By the subtraction formula of the tangent the digital bandwidth w2 - w1 obeys, exactly,
 
     tan((w2 - w1) / 2) = alpha        =>        q = sin(w0) / (2 tan(pi bandwidth / fs))
 

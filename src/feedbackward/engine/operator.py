@@ -15,6 +15,7 @@ operator.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -163,7 +164,8 @@ def _collect(
                 is_wanted = given is t.matrices and i in wanted.matrices
                 gradients.append(torch.zeros_like(tensor) if is_wanted else tensor.new_empty(0))
             else:
-                gradients.append(found[i].sum_to_size(tensor.shape))
+                whole = found[i]
+                gradients.append(whole if whole.shape == tensor.shape else whole.sum_to_size(tensor.shape))
     return gradients
 
 
@@ -354,3 +356,7 @@ torch.library.register_autograd(
     "feedbackward::scan_program", _backward_native, setup_context=_setup_native, lib=_library
 )
 torch.library.register_vmap("feedbackward::scan_program", _vmap_native, lib=_library)
+
+
+# torch looks for it at every call, and takes a while to make it.
+_Function.forward.__signature__ = inspect.signature(_Function.forward)  # type: ignore[attr-defined]

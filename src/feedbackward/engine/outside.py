@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..ops.operator import Operator
 from ..ops.product import multiply
 from .lower import OUTSIDE, SEQUENCE, Lowering, dependencies
 from .nodes import base_name, is_pointwise
@@ -132,7 +133,8 @@ def _graph(inputs: Sequence[fx.Node], ends: Sequence[fx.Node]) -> fx.Graph:
     for node in ends[0].graph.nodes if ends else ():
         if node in inner:
             made[node] = graph.node_copy(node, lambda n: made[n])
-            made[node].target = _PRODUCTS.get(node.target) or _without_copy(node.target)
+            ours = _PRODUCTS.get(node.target) or Operator.of_native.get(node.target)
+            made[node].target = ours or _without_copy(node.target)
             if node.target is torch.ops.aten.slice_scatter.default:  # vmap takes no end beyond the end
                 args = [*made[node].args, *(0, None, None)[len(node.args) - 2 :]]
                 size = node.meta["val"].shape[args[2]]

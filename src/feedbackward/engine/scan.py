@@ -18,7 +18,7 @@ from .adapt import as_cell
 from .arguments import Arguments, validated
 from .check import STEPS
 from .check import check as check_program
-from .errors import LoweringError
+from .errors import LoweringError, refusal
 from .prepare import Prepared, prepare
 from .trace import is_tracing
 
@@ -96,6 +96,8 @@ def scan(
                 backend=backend,
                 check=check,
             )
+    if torch._C._get_tracing_state() is not None and backend != "eager":
+        raise refusal("torch.jit.trace cannot record a native loop", "use torch.compile or torch.export")
     step = as_cell(cell)
     given = validated(init, xs, dim, length)
     every = _interval(checkpoint)

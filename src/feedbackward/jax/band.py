@@ -43,6 +43,9 @@ def band_matmul(x: Any, weight: Any, lower: int, upper: int) -> Any:
         >>> weight = jnp.array([[9.0, 1.0, 1.0], [2.0, 2.0, 2.0]])  # the 9 would lie outside
         >>> print(band_matmul(jnp.array([1.0, 10.0, 100.0]), weight, lower=1, upper=0))
         [  2.  21. 210.]
+
+    Source:
+        The band storage of LAPACK (Anderson et al., LAPACK Users' Guide, 1999, section 5.3.3), indexed by row.
     """
     x, weight = arrays("band_matmul", {"x": x, "weight": weight})
     lower, upper = _widths("band_matmul", lower, upper)

@@ -184,8 +184,8 @@ class Recurrence:
         for is_linear, seen in ((True, hidden), (False, inputs)):
             wanted = tuple(flag and (i in self._linear) == is_linear for i, flag in enumerate(moving))
             if any(wanted):
-                gradients = iter(self.gradient(_instantiated(d), seen, kept, wanted, settings))
-                found = [next(gradients) if flag else f for flag, f in zip(wanted, found, strict=True)]
+                some = iter(self.gradient(_instantiated(d), seen, kept, wanted, settings))
+                found = [next(some) if flag else f for flag, f in zip(wanted, found, strict=True)]
         return [None] * (len(arrays) - sum(moving)) + [f for f, flag in zip(found, moving, strict=True) if flag]
 
     def _by_formula(self, arrays: Arrays, inputs: Arrays, v: Arrays, d: Arrays, first: int, settings: Any) -> list[Any]:

@@ -193,17 +193,19 @@ def _batch_gradient(
     adjoints = [own(x, b, i) for x, b, i in zip(d, dims[0], of_d, strict=True)]
     written = [own(x, b, 1) for x, b in zip(kept, dims[2], strict=True)]
     found = recurrence.gradient(adjoints, wide, written, tuple(wanted), (text, (size, *lanes), steps, reverse))
-    axes = [i for i, flag in zip(at, wanted, strict=True) if flag]
+    axes = [i or 0 for i, flag in zip(at, wanted, strict=True) if flag]
     return [jnp.moveaxis(g, i, 0) for g, i in zip(found, axes, strict=True)]
 
 
-def _lane_axis(step: Program) -> list[int]:
-    """Where every tensor has its first lane axis."""
-    return [0] * (len(step.held) + len(step.matrices)) + [1] * len(step.sequences) + [0] * len(step.states)
+def _lane_axis(step: Program) -> list[int | None]:
+    """Where every tensor has its first lane axis; None for a matrix, which has none."""
+    held, matrices = [0] * len(step.held), [None] * len(step.matrices)
+    return [*held, *matrices, *([1] * len(step.sequences)), *([0] * len(step.states))]
 
 
-def _widened(x: Any, at: int | None, lane: int) -> Any:
-    if x.ndim - (at is not None) == 0:
+def _widened(x: Any, at: int | None, lane: int | None) -> Any:
+    """With the batch as one more lane axis, of size 1 where the tensor has none."""
+    if lane is None:
         return x
     return jnp.expand_dims(x, lane) if at is None else jnp.moveaxis(x, at, lane)
 

@@ -140,8 +140,12 @@ class Recurrent(nn.Module):
         return {n: [getattr(self, n + s) for s in self._suffixes] for n in _WEIGHTS if hasattr(self, n + first)}
 
     def _validated(self, x: Tensor, states: dict[str, Tensor | None], batch_first: bool, lengths: Any) -> Given:
+        name = type(self).__name__
+        if isinstance(x, Tensor) and x.ndim in (2, 3) and x.shape[-1] != self.input_size:
+            expected = f"(..., {self.input_size}): the last axis is input_size"
+            raise ValueError(f"{name}: input has shape {tuple(x.shape)}, expected {expected}")
         return validated(
-            type(self).__name__,
+            name,
             x,
             self._weights(),
             states,
@@ -190,11 +194,20 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: A shape does not fit.
         """
-        if not isinstance(input, PackedSequence):
-            given = self._validated(input, self._states(hx), self.batch_first, lengths)
-            return self._run(given, self._options(return_all_states))
-        if lengths is not None:
+        packed = isinstance(input, PackedSequence)
+        if packed and lengths is not None:
             raise ValueError(f"{type(self).__name__}: a PackedSequence has lengths of its own; leave lengths out")
+        # How a batch of different lengths is cut depends on the numbers: no graph of torch.compile can hold that.
+        uncompiled = torch.compiler.is_dynamo_compiling() and (packed or lengths is not None)
+        run: Any = self._forward_packed if packed else self._forward
+        run = torch.compiler.disable(run) if uncompiled else run
+        return run(input, hx, lengths, return_all_states)
+
+    def _forward(self, input: Tensor, hx: Any, lengths: Any, return_all_states: bool) -> Any:
+        given = self._validated(input, self._states(hx), self.batch_first, lengths)
+        return self._run(given, self._options(return_all_states))
+
+    def _forward_packed(self, input: PackedSequence, hx: Any, lengths: None, return_all_states: bool) -> Any:
         order, back = input.sorted_indices, input.unsorted_indices
         first = self._states(hx)
         if order is not None:  # a state of another size is left to be refused

@@ -37,7 +37,8 @@ def band_matmul(x: Tensor, weight: Tensor, lower: int, upper: int, *, method: st
         upper: Diagonals above the main one.
         method: ``"native"``, a kernel; ``"sparse"``, a sparse matrix of torch's (CSR); ``"index"``, a window of x for
             every diagonal, in plain operators. The results are the same, to rounding; only ``"native"`` has derivatives
-            of every order and runs inside a scan. Which is fast when is among the benchmarks.
+            of every order and runs inside a scan. Which is fast when is among the benchmarks. The kernel has float32
+            and float64; ``"native"`` computes other dtypes as ``"index"`` does.
 
     Returns:
         (..., n), in the dtype of x.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.autograd import forward_ad
@@ -29,6 +29,8 @@ class Operator:
         vmap: ``(info, in_dims, *arguments)``: the outputs and their batch axes.
     """
 
+    of_native: ClassVar[dict[Any, Operator]] = {}  # what to call in place of an operator in a traced graph
+
     def __init__(
         self,
         name: str,
@@ -40,6 +42,8 @@ class Operator:
         vmap: Callable[..., Any],
     ) -> None:
         self.native = getattr(torch.ops.feedbackward, name).default
+        self.of_native[self.native] = self
+        self.__name__ = name
         qualified = f"feedbackward::{name}"
         torch.library.register_fake(qualified, fake)
         torch.library.register_autograd(qualified, backward, setup_context=setup_context)

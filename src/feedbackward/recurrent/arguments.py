@@ -171,9 +171,9 @@ def _check_layer(
 
     shape = tuple(layer.weight_ih.shape)
     reads_x = below is not None and len(shape) == 2 and shape[1] == x.shape[-1] != columns
-    is_transposed = (
-        not reads_x and len(shape) == 2 and shape[0] == columns and shape[1] % gates == 0 and shape[0] != shape[1]
-    )
+    fits_hh = isinstance(layer.structure, Dense) and layer.weight_hh.ndim == 2 and layer.weight_hh.shape[0] == rows
+    may_be_transposed = len(shape) == 2 and not reads_x and not fits_hh
+    is_transposed = may_be_transposed and shape[0] == columns and shape[1] % gates == 0 and shape[0] != shape[1]
     other = shape[1] // gates if is_transposed and shape[1] != columns else n
     axis = 0 if batch_first else 1
     refuse(

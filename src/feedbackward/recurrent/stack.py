@@ -75,6 +75,19 @@ def run(
     """
     if lengths is None or len(lengths) == 0:
         return _run(make_cell, layers, x, first, None, options)
+    if torch.compiler.is_dynamo_compiling():  # how the batch is cut depends on the numbers: no graph can hold that
+        return torch.compiler.disable(_run_groups)(make_cell, layers, x, first, lengths, options)
+    return _run_groups(make_cell, layers, x, first, lengths, options)
+
+
+def _run_groups(
+    make_cell: MakeCell,
+    layers: Sequence[Layer],
+    x: Tensor,
+    first: Sequence[Tensor],
+    lengths: Tensor,
+    options: Options,
+) -> Results:
     groups, (steps, batch) = groups_of(lengths), x.shape[:2]
     parts = [clean(part, g) for part, g in zip(take(x, groups), groups, strict=True)]
     found = [

@@ -39,7 +39,7 @@ class Call:
         nonlinearity: Of an RNN.
         directions: 1 or 2.
         output: What the call returned, (T, B, directions * n).
-        last: The states at the end, each (layers * directions, B, n); None where the call did not return them.
+        last: The states at the end, each (layers * directions, B, n).
         form: ``"sequence"``; ``"cell"`` for a single step; ``"scan"``.
         rates: The dropout between layers, and within.
         packed: Whether the input was a PackedSequence.
@@ -155,15 +155,17 @@ def of_cell(cell: nn.Module, args: Any, kwargs: Any) -> Call:
     return _call_of_cell(cell, title, given, last[0], last, "cell")
 
 
-def of_scan(cell: nn.Module, init: Any, xs: Any, dim: int) -> Call:
-    """A scan of one of those cells."""
+def of_scan(cell: nn.Module, init: Any, xs: Any, options: dict[str, Any]) -> Call:
+    """``scan(cell, init, xs, **options)`` of one of those cells."""
     from ..engine.scan import scan
 
     title = f"fb.scan of {'fb' if isinstance(cell, BandRNNCell) else 'torch'}.nn.{_describe(cell)}"
-    last, output = scan(cell, init, xs, dim=dim)
+    dim = options.get("dim", 0)
+    last, output = scan(cell, init, xs, **options)
     last = last if isinstance(last, (tuple, list)) else (last,)
     first = init if isinstance(init, (tuple, list)) else (init,)
-    x, output = xs.movedim(dim, 0), output.movedim(dim, 0)
+    x = xs.movedim(dim, 0)
+    output = output.movedim(dim, 0)
     given = _given_of_cell(cell, x, first)
     states = tuple(s.unsqueeze(0) if given.batched else s.view(1, 1, -1) for s in last)
     return _call_of_cell(cell, title, given, output if given.batched else output.unsqueeze(1), states, "scan")

@@ -44,7 +44,9 @@ def explain_cell_of_scan(
     choice, quantities = _quantities(steps, limits)
     if reverse:
         quantities = [_turned(q) for q in quantities]
-    real = [_time_first(leaf.detach(), dim)[window.start : window.stop] for leaf in y]
+    first_axis = not given.xs or dim % given.xs[0].ndim == 0
+    real = [leaf.detach() if first_axis else _time_first(leaf.detach(), dim) for leaf in y]
+    real = [leaf[window.start : window.stop] for leaf in real]
     check = _check(steps, real, reverse)
     track = Track("cell", tuple(quantities), reverse=reverse)
     overview = tuple(("cell", q.name) for q in _telling(quantities))[:5]
@@ -89,7 +91,8 @@ def _names(cell: Callable[..., Any]) -> tuple[str, str]:
     if isinstance(cell, nn.RNNCellBase) or getattr(cell, "like_torch_cell", False):
         return "state", "x"
     try:
-        parameters = [p for p in inspect.signature(cell).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        called = cell.forward if isinstance(cell, nn.Module) else cell
+        parameters = [p for p in inspect.signature(called).parameters.values() if p.kind is not p.VAR_KEYWORD]
     except (TypeError, ValueError):
         return "carry", "x"
     names = [p.name for p in parameters[:2]]

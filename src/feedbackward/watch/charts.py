@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _WIDTH, _HEIGHT = 46.0, 352.0, 10.0, 190.0, 360, 236
+_LEFT, _RIGHT, _TOP, _BOTTOM, _WIDTH, _HEIGHT = 54.0, 352.0, 10.0, 190.0, 360, 236
 _CENTER, _RADIUS = 180.0, 150.0
 _FARTHEST = 1.6  # what lies beyond is named, not drawn
 

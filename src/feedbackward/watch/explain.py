@@ -96,7 +96,7 @@ def _explained(f: Any, args: Any, kwargs: Any, limits: Limits, sample_rate: floa
     given = call.bound(scan, args if f is scan else (f, *args), kwargs, "fb.scan")
     cell, init, xs = (given.pop(name) for name in ("cell", "init", "xs"))
     if isinstance(cell, call.CELLS) and isinstance(xs, Tensor) and not given.get("reverse"):
-        return explain_layer(call.of_scan(cell, init, xs, given.get("dim", 0)), limits)
+        return explain_layer(call.of_scan(cell, init, xs, given), limits)
     return explain_cell_of_scan(cell, init, xs, given, limits)
 
 

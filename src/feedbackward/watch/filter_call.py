@@ -165,7 +165,7 @@ def _lanes(
     own = [size > 1 for size in (*(1,) * (len(lanes) - len(lead)), *lead)]
     count = math.prod(n for n, mine in zip(lanes, own, strict=True) if mine)
     rest = math.prod(lanes) // count
-    filters = _spread(count, limits.filters)
+    filters = spread(count, limits.filters)
     signals = tuple(range(min(rest, limits.elements)))
     index = tuple(torch.tensor(column) for column in zip(*_places(lanes, own, filters, signals), strict=True))
 
@@ -194,7 +194,7 @@ def _lanes(
     )
 
 
-def _spread(count: int, most: int) -> tuple[int, ...]:
+def spread(count: int, most: int) -> tuple[int, ...]:
     """All places, or as many as are wanted, evenly spread."""
     if count <= most:
         return tuple(range(count))

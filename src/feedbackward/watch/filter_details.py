@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..design.response import freqz
-from .filter_call import FilterCall, _spread
+from .filter_call import FilterCall, spread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -150,7 +150,7 @@ def details_of(call: FilterCall) -> Bank:
     fs = 2 * nyquist
     places = call.filters[0]
     filters = tuple(_filter(place, call.all_b[place], call.all_a[place], w, fs) for place in places)
-    outlined = _spread(call.filters[1], _OUTLINES) if call.filters[1] > 1 else ()
+    outlined = spread(call.filters[1], _OUTLINES) if call.filters[1] > 1 else ()
     outlines = [_decibels(_response(call.all_b[p], call.all_a[p], w, fs)) for p in outlined]
     return Bank(filters, call.filters[1], w.numpy(), np.array(outlines).reshape(-1, _POINTS), call.sample_rate)
 

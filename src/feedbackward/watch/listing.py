@@ -69,7 +69,7 @@ class Listing:
         from .terminal import table_of
 
         if self.lines:
-            table = table_of(f"{self.name}, {self.file}", "", "line", "runs")
+            table = table_of(", ".join(filter(None, (self.name, self.file))), "", "line", "runs")
             for line in (*self.lines, *self.others):
                 table.add_row(str(line.number), Text(line.text), ", ".join(line.where))
             yield table
@@ -151,5 +151,10 @@ def listing_of(cell: Callable[..., Any], given: Arguments, init: Any, xs: Any, d
         for place, where in sorted(places.items())
         if place[0] != file or place[1] not in numbers
     ]
-    return Listing(name, Path(file).name if file and not file.startswith("<") else "", tuple(lines), tuple(others),
-                   program, refusal)  # fmt: skip
+    return Listing(name, _shown_name(file), tuple(lines), tuple(others), program, refusal)
+
+
+def _shown_name(file: str) -> str:
+    """The name of a file; nothing for what was typed, or for the temporary file of a notebook's cell."""
+    path = Path(file)
+    return "" if file.startswith("<") or path.parent.name.startswith("ipykernel_") else path.name

@@ -41,7 +41,7 @@ class Limits:
     channels: int = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """One line of a step.
 
@@ -66,7 +66,7 @@ class Quantity:
     shape: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Track:
     """One recurrence of those that run at every step.
 
@@ -109,7 +109,7 @@ class Choice:
     total: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One step of all tracks: ``step["layer 0"]["h after"]``.
 
@@ -137,7 +137,7 @@ class Step:
         return to_text(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """The steps that are shown.
 
@@ -162,7 +162,7 @@ class Run:
         return next(t for t in self.tracks if t.name == name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weight:
     """A tensor that a recurrence learns or is made of.
 
@@ -242,7 +242,7 @@ class Check:
         return self.difference <= self.bound
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """What `feedbackward.explain` returns: data to be read, printed, shown in a notebook or saved as a page.
 

@@ -25,7 +25,7 @@ def to_text(shown: Explanation | Step, width: int = 110) -> str:
     """What a terminal shows, without its colors."""
     with explained():
         from rich.console import Console
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(shown)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in lines)

@@ -111,8 +111,8 @@ def _brief(w: Notation, side: str, letter: str) -> str:
     return product if bias is None else f"{product} + b_{{{side}{letter}}}"
 
 
-def _gate(w: Notation, letter: str, latex: str, value: Tensor) -> Quantity:
-    return Quantity(letter, latex, GATE_WORDS[letter], "term", value, f"{letter}: {GATE_WORDS[letter]}")
+def _gate(letter: str, value: Tensor, how: str) -> Quantity:
+    return Quantity(letter, f"{letter}_t", how, "term", value, f"{letter}: {GATE_WORDS[letter]}")
 
 
 def _gru(w: Notation, p: _Products, before: Sequence[Tensor]) -> list[Quantity]:
@@ -120,14 +120,14 @@ def _gru(w: Notation, p: _Products, before: Sequence[Tensor]) -> list[Quantity]:
     gates: dict[str, Any] = {}
     for k, letter in enumerate("rz"):
         gates[letter] = torch.sigmoid(p.input(k) + p.state(k))
-        lines += [*_gated(w, p, k), _gate(w, letter, rf"{letter}_t = \sigma(\text{{their sum}})", gates[letter])]
+        lines += [*_gated(w, p, k), _gate(letter, gates[letter], "σ of their sum")]
     n = torch.tanh(p.input(2) + gates["r"] * p.state(2))
     new, kept = (1 - gates["z"]) * n, gates["z"] * h
     group = "h: the state"
     return [
         *lines,
         *_gated(w, p, 2),
-        _gate(w, "n", r"n_t = \tanh(\text{from } x + r_t \odot \text{from } h)", n),
+        _gate("n", n, "tanh(from x + r ⊙ from h)"),
         Quantity("(1 - z) n", r"(1 - z_t) \odot n_t", "what is new", "term", new, group),
         Quantity("z h", rf"z_t \odot h_{{{w.earlier}}}", "what is kept", "term", kept, group),
         Quantity("h after", "h_t", "the state that this step leaves: their sum", "after", new + kept, group),
@@ -139,8 +139,8 @@ def _lstm(w: Notation, p: _Products, before: Sequence[Tensor]) -> list[Quantity]
     for k, letter in enumerate("ifgo"):
         function = torch.tanh if letter == "g" else torch.sigmoid
         gates[letter] = function(p.input(k) + p.state(k))
-        name = r"\tanh" if letter == "g" else r"\sigma"
-        lines += [*_gated(w, p, k), _gate(w, letter, rf"{letter}_t = {name}(\text{{their sum}})", gates[letter])]
+        name = "tanh" if letter == "g" else "σ"
+        lines += [*_gated(w, p, k), _gate(letter, gates[letter], f"{name} of their sum")]
     kept, new = gates["f"] * before[1], gates["i"] * gates["g"]
     c = kept + new
     shown = gates["o"] * torch.tanh(c)
@@ -152,15 +152,13 @@ def _lstm(w: Notation, p: _Products, before: Sequence[Tensor]) -> list[Quantity]
         Quantity("tanh c", r"\tanh(c_t)", "the memory, bounded", "term", torch.tanh(c), state),
     ]
     if w.layer.weight_hr is None:
-        latex = r"h_t = o_t \odot \tanh(c_t)"
-        return [*lines, Quantity("h after", latex, "the state that this step leaves", "after", shown, state)]
+        meaning = "the state that this step leaves: o ⊙ tanh(c)"
+        return [*lines, Quantity("h after", "h_t", meaning, "after", shown, state)]
     h = linear(shown, w.layer.weight_hr)
     return [
         *lines,
         Quantity("o tanh c", r"o_t \odot \tanh(c_t)", "before the projection", "term", shown, state),
-        Quantity(
-            "h after", r"h_t = W_{hr}\,(o_t \odot \tanh(c_t))", "the state that this step leaves", "after", h, state
-        ),
+        Quantity("h after", "h_t", "the state that this step leaves: W_hr times that", "after", h, state),
     ]
 
 

@@ -23,7 +23,7 @@ function drawFilter() {
   for (const text of here.querySelectorAll("[data-coefficient]")) {
     const [letter, index] = [text.dataset.coefficient[0], Number(text.dataset.coefficient.slice(1))];
     const v = section[letter][index] ?? 0;
-    text.textContent = short(letter === "a" ? -v : v);
+    text.textContent = medium(letter === "a" ? -v : v);
   }
   const states = at("s before");
   for (const text of here.querySelectorAll("[data-live]")) {

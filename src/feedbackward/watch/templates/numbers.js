@@ -21,6 +21,11 @@ function short(v) {
   return sign(size < 1 ? v.toFixed(3) : v.toPrecision(4).slice(0, v < 0 ? 6 : 5).replace(/\.$/, ""));
 }
 
+// Four digits: coefficients.
+function medium(v) {
+  return Number.isFinite(v) ? sign(String(Number(v.toPrecision(4)))) : short(v);
+}
+
 // Six digits, as many as single precision keeps through any computation.
 function long(v) {
   if (Number.isNaN(v)) return "NaN";

@@ -68,6 +68,7 @@ const actions = {
 };
 
 slider.max = run.steps - 1;
+if (run.steps === 1) for (const part of [slider, player.querySelector(".buttons")]) part.hidden = true;
 slider.addEventListener("input", () => go(Number(slider.value)));
 for (const button of player.querySelectorAll("button[data-do]")) {
   button.addEventListener("click", () => {
@@ -107,6 +108,14 @@ function drawAll() {
   draw();
 }
 
+// page.html#step=7 opens the page at its seventh step.
+function followLink() {
+  const asked = /^#step=(\d+)$/.exec(location.hash);
+  if (asked) go(Number(asked[1]) - 1);
+}
+
+addEventListener("hashchange", followLink);
 darkness.addEventListener("change", drawAll);
 new ResizeObserver(drawAll).observe(document.querySelector("main"));
 drawAll();
+followLink();

@@ -35,7 +35,7 @@ const rows = tracks.map((_, index) => rowsOf(index));
 
 // As few lines of cells as the width allows, all of the same length.
 function layOut(box, count) {
-  const most = Math.max(1, Math.floor((box.clientWidth || 300) / 54));
+  const most = Math.max(1, Math.floor((box.clientWidth || 300) / 50));
   const across = Math.ceil(count / Math.ceil(count / most));
   box.style.gridTemplateColumns = `repeat(${across}, minmax(0, ${count > 4 ? "1fr" : "5.5rem"}))`;
 }
