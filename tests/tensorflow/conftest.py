@@ -12,7 +12,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 pytest.importorskip(
-    "tensorflow",
+    "tensorflow.python",  # this folder alone is a package of that name too
     reason="TensorFlow is not installed here; `make test-tensorflow` has an environment of its own for it",
     exc_type=ImportError,
 )
