@@ -12,7 +12,7 @@ NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o
 CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench docs docs-serve lint format wheel test-wheel asan clean
+.PHONY: help install demo test test-jax bench docs docs-serve lint format wheel test-wheel asan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,14 @@ install: $(VENV)/.installed ## make .venv and install the package into it, edita
 demo: install ## learn an equalizer from two recordings, then look at a recording through a bank
 	$(BIN)/python examples/demo.py
 
-test: install ## run the whole suite, doctests included
+test: install test-jax ## run the whole suite, doctests included, with every framework in an environment of its own
 	$(BIN)/python -m pytest
+
+test-jax: $(VENV)-jax/.jax install ## run the tests of feedbackward.jax where there is JAX and no torch
+	rm -rf build/wheel-jax
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel-jax .
+	$(VENV)-jax/bin/python -m pip --quiet install --no-deps --force-reinstall build/wheel-jax/*.whl
+	$(VENV)-jax/bin/python -m pytest tests/jax
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
@@ -67,13 +73,19 @@ asan: $(VENV)/.torch ## run the core's own tests under AddressSanitizer and Unde
 	$(BIN)/ctest --test-dir build/asan --output-on-failure
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VENV)-* build dist
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
 	$(PIP) install "$(TORCH)"
 	$(PIP) install "scikit-build-core>=0.10" cmake ninja
+	$(PIP) install --no-deps jaxlib # for its headers
+	touch $@
+
+$(VENV)-jax/.jax:
+	$(PYTHON) -m venv $(VENV)-jax
+	$(VENV)-jax/bin/python -m pip --quiet --disable-pip-version-check install jax numpy scipy pytest
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml $(NATIVE)
