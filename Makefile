@@ -12,7 +12,7 @@ NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o
 CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench docs docs-serve lint format wheel test-wheel asan clean
+.PHONY: help install demo test test-jax test-tensorflow bench docs docs-serve lint format wheel test-wheel asan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,17 @@ install: $(VENV)/.installed ## make .venv and install the package into it, edita
 demo: install ## learn an equalizer from two recordings, then look at a recording through a bank
 	$(BIN)/python examples/demo.py
 
-test: install ## run the whole suite, doctests included
+test: install test-jax test-tensorflow ## run the whole suite, with every framework in an environment of its own
 	$(BIN)/python -m pytest
+
+test-jax: ## run the tests of feedbackward.jax where there is JAX and no torch
+test-tensorflow: ## run the tests of feedbackward.tensorflow where there is TensorFlow and no torch
+# What cannot be installed for this Python has no tests to run (5), and pytest says so.
+test-jax test-tensorflow: test-%: $(VENV)-%/.packages install
+	rm -rf build/wheel-$*
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel-$* .
+	$(VENV)-$*/bin/python -m pip --quiet install --no-deps --force-reinstall build/wheel-$*/*.whl
+	$(VENV)-$*/bin/python -m pytest tests/$* || test $$? -eq 5
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
@@ -62,18 +71,27 @@ test-wheel: wheel ## run the suite against the wheel in a new environment that h
 	cd build/clean && venv/bin/python -m pytest tests --pyargs feedbackward
 
 asan: $(VENV)/.torch ## run the core's own tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFEEDBACKWARD_SANITIZE=ON -DFEEDBACKWARD_TORCH=OFF -DFEEDBACKWARD_JAX=OFF
+	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFEEDBACKWARD_SANITIZE=ON -DFEEDBACKWARD_TORCH=OFF -DFEEDBACKWARD_JAX=OFF -DFEEDBACKWARD_TENSORFLOW=OFF
 	$(BIN)/cmake --build build/asan
 	$(BIN)/ctest --test-dir build/asan --output-on-failure
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VENV)-* build dist
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
 	$(PIP) install "$(TORCH)"
 	$(PIP) install "scikit-build-core>=0.10" cmake ninja
+	$(PIP) install --no-deps jaxlib # for its headers
+	touch $@
+
+$(VENV)-jax/.packages: FRAMEWORK := jax
+$(VENV)-tensorflow/.packages: FRAMEWORK := tensorflow-cpu
+$(VENV)-%/.packages:
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install numpy scipy pytest
+	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install $(FRAMEWORK) || echo "$(FRAMEWORK) was not installed"
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml $(NATIVE)

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from .case import Case
-from .cases import band, bank, block, call, cells, in_tensorflow, layers, lengths, linear, products, recurrent, signal, varying
+from .cases import (
+    band,
+    bank,
+    block,
+    call,
+    cells,
+    in_jax,
+    in_tensorflow,
+    layers,
+    lengths,
+    linear,
+    products,
+    recurrent,
+    signal,
+    varying,
+)
 
 CASES: dict[str, Case] = {
     case.name: case
@@ -27,6 +42,7 @@ CASES: dict[str, Case] = {
         *band.cases,
         *products.cases,
         *call.cases,
+        *in_jax.cases,
         *in_tensorflow.cases,
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -60,6 +61,8 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"exclude-members": "extra_repr"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+if importlib.util.find_spec("tensorflow") is None:  # it has an environment of its own; its functions are documented here
+    autodoc_mock_imports = ["tensorflow", "feedbackward.tensorflow.ops"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

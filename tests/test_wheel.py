@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "feedbackward"
-EXTRAS = {"torch", "audio", "plot", "explain", "cli", "bench", "docs", "dev"}
-LIBRARIES = {"feedbackward/lib/feedbackward_torch.so"}
+EXTRAS = {"torch", "jax", "tensorflow", "audio", "plot", "explain", "cli", "bench", "docs", "dev"}
+LIBRARIES = {f"feedbackward/lib/feedbackward_{framework}.so" for framework in ("torch", "jax", "tensorflow")}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,17 @@ if TYPE_CHECKING:  # the tests read the names without Sphinx
     from sphinx.environment import BuildEnvironment
 
 
+FRAMEWORKS = ("jax",)  # with a module of ours by their name, which is read where they are installed
+
+
 def public_names() -> set[str]:
     """Every name that a user may import, with its module: ``feedbackward.design.lowpass``."""
     names = set()
+    for framework in FRAMEWORKS:
+        spec = importlib.util.find_spec(framework)
+        if spec and spec.origin:  # a folder of that name, as of tests, has none
+            module = importlib.import_module(f"feedbackward.{framework}")
+            names |= {f"{module.__name__}.{one}" for one in members(module)}
     for name in set(feedbackward.__all__) - {"__version__"}:
         names.add(f"feedbackward.{name}")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import zlib
@@ -10,13 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+_SPEC = importlib.util.find_spec("tensorflow")
+INSTALLED = (
+    _SPEC is not None and _SPEC.origin is not None
+)  # this folder alone is a package of that name, without origin
+collect_ignore_glob = [] if INSTALLED else ["*.py"]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-pytest.importorskip(
-    "tensorflow.python",  # this folder alone is a package of that name too
-    reason="TensorFlow is not installed here; `make test-tensorflow` has an environment of its own for it",
-    exc_type=ImportError,
-)
 sys.path.append(str(Path(__file__).parents[1] / "jax"))  # its loops in numpy
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run."""
+    if not INSTALLED:
+        terminalreporter.line(
+            "TensorFlow is not installed here: tests/tensorflow was not run. `make test-tensorflow` runs it in an "
+            "environment of its own."
+        )
 
 
 @pytest.fixture(autouse=True)
