@@ -61,7 +61,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"exclude-members": "extra_repr"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
-if importlib.util.find_spec("tensorflow") is None:  # it has an environment of its own; its functions are documented here
+if importlib.util.find_spec("tensorflow") is None:  # which has an environment of its own
     autodoc_mock_imports = ["tensorflow", "feedbackward.tensorflow.ops"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
