@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-import importlib.util
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,14 @@ if TYPE_CHECKING:  # the tests read the names without Sphinx
     from sphinx.environment import BuildEnvironment
 
 
-FRAMEWORKS = ("jax",)  # with a module of ours by their name, which is read where they are installed
+FRAMEWORKS = ("jax", "tensorflow")  # with a module of ours by their name, which need not be installed here
 
 
 def public_names() -> set[str]:
     """Every name that a user may import, with its module: ``feedbackward.design.lowpass``."""
     names = set()
     for framework in FRAMEWORKS:
-        spec = importlib.util.find_spec(framework)
-        if spec and spec.origin:  # a folder of that name, as of tests, has none
-            module = importlib.import_module(f"feedbackward.{framework}")
-            names |= {f"{module.__name__}.{one}" for one in members(module)}
+        names |= {f"feedbackward.{framework}.{one}" for one in _listed(framework)}
     for name in set(feedbackward.__all__) - {"__version__"}:
         names.add(f"feedbackward.{name}")
         try:
@@ -33,6 +31,16 @@ def public_names() -> set[str]:
             continue
         if isinstance(value, ModuleType):
             names |= {f"feedbackward.{name}.{one}" for one in members(value)}
+    return names
+
+
+def _listed(framework: str) -> list[str]:
+    """``__all__`` of a module that cannot be imported without its framework."""
+    tree = ast.parse((Path(feedbackward.__path__[0]) / framework / "__init__.py").read_text(encoding="utf-8"))
+    lists = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    names: list[str] = ast.literal_eval(lists[0])
     return names
 
 
