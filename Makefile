@@ -4,7 +4,10 @@
 PYTHON ?= python3
 # The torch to build and test with. It goes in first and on its own, so that no other package picks a build of it.
 TORCH ?= torch==2.13.0
+# Of jaxlib only the headers are used, from a folder of their own: what is built with old ones serves every later JAX.
+JAXLIB ?= jaxlib>=0.6,<0.8
 VENV ?= .venv
+export FEEDBACKWARD_JAXLIB = $(abspath $(VENV))/headers/jaxlib
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -80,7 +83,7 @@ $(VENV)/.torch:
 	$(PIP) install --upgrade pip
 	$(PIP) install "$(TORCH)"
 	$(PIP) install "scikit-build-core>=0.10" cmake ninja
-	$(PIP) install --no-deps jaxlib # for its headers
+	$(PIP) install --no-deps --target $(VENV)/headers "$(JAXLIB)"
 	touch $@
 
 $(VENV)-jax/.jax:
