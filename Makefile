@@ -58,8 +58,7 @@ format: install ## rewrite the sources the way lint wants them
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-# auditwheel names the oldest Linux that the wheel runs on; libtorch and libtensorflow come from the
-# user's own.
+# auditwheel names the oldest Linux that the wheel runs on; libtorch and libtensorflow are those that the user has.
 wheel: install ## build the wheel into dist/
 	rm -rf build/wheel dist
 	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel .
