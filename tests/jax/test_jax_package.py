@@ -41,6 +41,12 @@ def test_a_missing_jax_is_explained() -> None:
     assert "pip install feedbackward[jax]" in sentence
 
 
+def test_an_old_jax_is_refused_with_a_sentence() -> None:
+    result = run("import jax; jax.__version_info__, jax.__version__ = (0, 6, 2), '0.6.2'; import feedbackward.jax")
+    sentence = result.stderr.strip().splitlines()[-1]
+    assert sentence == "ImportError: feedbackward.jax needs JAX 0.7 or newer, this is 0.6.2: pip install -U jax"
+
+
 def test_the_number_of_threads_changes_no_bit() -> None:
     code = """if True:
         import hashlib, os

@@ -10,6 +10,10 @@ import numpy as np
 
 from .. import native
 
+OLDEST = (0, 7)  # XLA of JAX 0.6 aborts where a setting is a sequence without elements
+if jax.__version_info__[:2] < OLDEST:
+    raise ImportError(f"feedbackward.jax needs JAX 0.7 or newer, this is {jax.__version__}: pip install -U jax")
+
 OPERATORS = (
     "cascade cascade_gradient linear_recurrence linear_recurrence_gradient scan scan_gradient band_outer".split()
 )
