@@ -36,7 +36,8 @@ def public_names() -> set[str]:
 
 def _listed(framework: str) -> list[str]:
     """``__all__`` of a module that cannot be imported without its framework."""
-    tree = ast.parse((Path(feedbackward.__path__[0]) / framework / "__init__.py").read_text(encoding="utf-8"))
+    sources = [Path(folder) / framework / "__init__.py" for folder in feedbackward.__path__]
+    tree = ast.parse(next(path for path in sources if path.exists()).read_text(encoding="utf-8"))
     lists = [
         node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     ]
