@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 _SPEC = importlib.util.find_spec("tensorflow")
-INSTALLED = (
-    _SPEC is not None and _SPEC.origin is not None
-)  # this folder alone is a package of that name, without origin
+INSTALLED = _SPEC is not None and _SPEC.origin is not None  # this folder alone has none
 collect_ignore_glob = [] if INSTALLED else ["*.py"]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
