@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from browser import Reader, browser
+from pages import (
+    band,
+    bank,
+    biquad,
+    both_directions,
+    cascade,
+    cell,
+    layer,
+    moving_average,
+    near,
+    refused_cell,
+    same,
+    saved,
+    shown,
+    sweep,
+    texts,
+)
 from torch import nn
 
 import feedbackward as fb
@@ -23,86 +39,8 @@ def chromium() -> Iterator[Any]:
         yield found
 
 
-def layer() -> Any:
-    return fb.explain(nn.RNN(4, 6, 2), torch.randn(9, 3, 4))
-
-
-def both_directions() -> Any:
-    return fb.explain(
-        fb.nn.LSTM(4, 24, 2, bidirectional=True, batch_first=True), torch.randn(3, 9, 4), lengths=[9, 4, 6]
-    )
-
-
-def band() -> Any:
-    return fb.explain(fb.nn.BandRNN(3, 40, (2, 3)), torch.randn(30, 3))
-
-
-def biquad() -> Any:
-    sos = fb.design.peaking(1000.0, 2.0, 9.0, sample_rate=16000)
-    return fb.explain(fb.lfilter, sos[:3], sos[3:], torch.randn(30), sample_rate=16000.0)
-
-
-def bank() -> Any:
-    return fb.explain(fb.nn.FilterBank(40, 16000.0), torch.randn(3, 200), filters=5, elements=2)
-
-
-def cascade() -> Any:
-    sos = fb.design.lowpass(torch.tensor([500.0, 1000.0, 2000.0]), sample_rate=16000)
-    return fb.explain(fb.sosfilt, sos, torch.randn(200), start=100)
-
-
-def moving_average() -> Any:
-    return fb.explain(fb.lfilter, torch.ones(8) / 8, torch.ones(1), torch.randn(30))
-
-
-def sweep() -> Any:
-    sos = fb.design.lowpass(torch.linspace(100, 4000, 10), sample_rate=16000)
-    return fb.explain(fb.lfilter, sos[:, :3], sos[:, 3:], torch.randn(30), hop=3)
-
-
-decay = torch.tensor(0.9)
-
-
-def cell() -> Any:
-    def envelope(level, x):
-        rectified = torch.linalg.vector_norm(x, dim=-1)
-        level = torch.maximum(rectified, decay.sqrt() * level)
-        return level, {"gain": 1 / (1 + level)}
-
-    return fb.explain(envelope, torch.zeros(20), torch.randn(25, 20, 2))
-
-
-def refused_cell() -> Any:
-    def branches(h, x):
-        return (h + x, h) if x.sum() > 0 else (h - x, h)
-
-    return fb.explain(branches, torch.zeros(3), torch.randn(9, 3))
-
-
 PAGES = [layer, both_directions, band, biquad, bank, cascade, moving_average, sweep, cell, refused_cell]
 EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
-
-
-def saved(make: Any, folder: Path) -> tuple[Any, Path]:
-    with torch.no_grad():
-        watched = make()
-    return watched, watched.save(folder / "page.html")
-
-
-def shown(watched: Any, track: str, time: int, *choices: int) -> dict[str, torch.Tensor]:
-    return {name: values[choices] for name, values in watched.steps[time][track].items()}
-
-
-def same(found: dict[str, list[float]], expected: dict[str, torch.Tensor], rtol: float = 1e-5) -> None:
-    assert found.keys() == expected.keys()
-    for name, values in expected.items():
-        torch.testing.assert_close(
-            torch.tensor(found[name], dtype=torch.float64),
-            values.flatten().double(),
-            rtol=rtol,
-            atol=1e-30,
-            equal_nan=True,
-        )
 
 
 @EACH
@@ -295,17 +233,6 @@ def test_a_band_is_seen_as_a_band(chromium, tmp_path):
             }""",
         )
         assert torch.equal(torch.tensor(colored) > 0.5, weight.inside)
-
-
-def texts(reader: Reader, selector: str) -> list[str]:
-    found = reader.page.eval_on_selector_all(
-        selector, "all => all.filter(e => e.checkVisibility()).map(e => e.textContent)"
-    )
-    return [text.replace("\N{MINUS SIGN}", "-") for text in found]
-
-
-def near(text: str, value: float) -> None:
-    assert float(text) == pytest.approx(value, rel=2e-3, abs=6e-4)
 
 
 def test_the_block_diagram_carries_the_numbers_of_the_step(chromium, tmp_path):
