@@ -10,6 +10,9 @@ that `keras.backend.backend` names; no other framework is imported. Importing th
 from __future__ import annotations
 
 from . import installed as installed  # before anything that needs it
-from .backend import run as run  # loads the operators of the backend
+from .band import BandRNN, BandRNNCell
+from .gru import GRU, GRUCell
+from .lstm import LSTM, LSTMCell
+from .rnn import RNN, RNNCell
 
-__all__: list[str] = []
+__all__ = ["GRU", "LSTM", "RNN", "BandRNN", "BandRNNCell", "GRUCell", "LSTMCell", "RNNCell"]
