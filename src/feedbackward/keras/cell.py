@@ -66,7 +66,7 @@ class StructuredCell:
 
     def of_input(self, x: Any) -> Any:
         """x kernel + bias (..., gates n), with all of the bias that no gate multiplies."""
-        u = ops.matmul(x, ops.cast(self.kernel, x.dtype))
+        u = x @ ops.cast(self.kernel, x.dtype)
         return u if self.bias is None else u + ops.cast(self._bias_of_input(), x.dtype)
 
     def _bias_of_input(self) -> Any:

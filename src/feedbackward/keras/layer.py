@@ -125,9 +125,8 @@ class Recurrent(keras.layers.RNN):
             is_output = ops.cumsum(ops.cast(in_order, "int32"), 0) > 0
             is_output = ops.flip(is_output, 0) if self.go_backwards else is_output
             is_last = ops.any(mask, 0)
-        zero = ops.zeros((), last.dtype)
-        last = ops.where(is_last, last, zero)
-        return last, ops.where(is_output, outputs, zero) if self.return_sequences else outputs
+        last = backend.where(is_last, last, ops.zeros_like(last))
+        return last, backend.where(is_output, outputs, ops.zeros_like(outputs)) if self.return_sequences else outputs
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

@@ -56,21 +56,26 @@ def gates_of(structure: Structure, weight: Any, count: int, first: int, last: in
 
 
 def products(structure: Structure, weight: Any, h: Any, gates: int) -> Any:
-    """The products (B, gates n) of h (B, n) with the matrices of all gates."""
+    """The products (B, gates n) of h (B, n) with the matrices of all gates.
+
+    In operators of Python: outside of TensorFlow Keras's own matmul and einsum round float64 to float32.
+    """
     if isinstance(structure, Dense):
-        return ops.matmul(h, weight)
+        return h @ weight
     n = h.shape[-1]
     w = ops.reshape(weight, (gates, weight.shape[0] // gates, *weight.shape[1:]))
     if isinstance(structure, Banded):
         lower, upper = structure.widths
         wide = ops.expand_dims(ops.pad(h, ((0, 0), (lower, upper))), 1)
-        y = sum(w[:, d] * wide[:, :, d : d + n] for d in range(lower + upper + 1))
+        y = w[:, 0] * wide[:, :, :n]
+        for d in range(1, lower + upper + 1):
+            y = y + w[:, d] * wide[:, :, d : d + n]
     elif isinstance(structure, BlockDiagonal):
-        y = ops.einsum("gkij,bkj->bgki", w, ops.reshape(h, (-1, structure.blocks, n // structure.blocks)))
+        y = w @ ops.reshape(h, (-1, 1, structure.blocks, n // structure.blocks, 1))
     elif isinstance(structure, LowRankPlusDiagonal):
         r = structure.rank
-        inner = ops.einsum("grj,bj->bgr", w[:, 1 + r :], h)
-        y = w[:, 0] * ops.expand_dims(h, 1) + ops.einsum("gri,bgr->bgi", w[:, 1 : 1 + r], inner)
+        inner = w[:, 1 + r :] @ ops.reshape(h, (-1, 1, n, 1))
+        y = w[:, 0] * ops.expand_dims(h, 1) + (ops.swapaxes(w[:, 1 : 1 + r], 1, 2) @ inner)[..., 0]
     else:
         y = w * ops.expand_dims(h, 1)
     return ops.reshape(y, (-1, gates * n))
