@@ -14,5 +14,6 @@ from .band import BandRNN, BandRNNCell
 from .gru import GRU, GRUCell
 from .lstm import LSTM, LSTMCell
 from .rnn import RNN, RNNCell
+from .weights import copy_weights
 
-__all__ = ["GRU", "LSTM", "RNN", "BandRNN", "BandRNNCell", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRU", "LSTM", "RNN", "BandRNN", "BandRNNCell", "GRUCell", "LSTMCell", "RNNCell", "copy_weights"]
