@@ -106,13 +106,13 @@ def _orthogonal(structure: Structure, initializer: Any, n: int, gates: int) -> A
 
     gain = initializer.gain
     if isinstance(structure, Diagonal):
-        return gain * ops.where(normal(gates * n) < 0, -1.0, 1.0)
+        return gain * _signs(normal(gates * n))
     if isinstance(structure, BlockDiagonal):
         size = n // structure.blocks
         return gain * _orthonormal(normal(gates * structure.blocks, size, size))
     if isinstance(structure, LowRankPlusDiagonal):  # a reflection, 1 - 2 Q Q^T
         q = ops.swapaxes(_orthonormal(normal(gates, n, structure.rank)), 1, 2)
-        whole = ops.concatenate([gain * ops.ones((gates, 1, n)), -2 * gain * q, q], axis=1)
+        whole = ops.concatenate([gain * ops.ones((gates, 1, n), dtype="float32"), -2 * gain * q, q], axis=1)
         return ops.reshape(whole, structure.weight_shape(n, gates))
     assert isinstance(structure, Banded)
     rows, columns = np.arange(n), np.clip(_columns(structure, n)[0], 0, n - 1)
@@ -153,7 +153,12 @@ def _blocks(numbers: Any, n: int, size: int, shift: int) -> Any:
 def _orthonormal(numbers: Any) -> Any:
     """Matrices with orthonormal columns, uniform among them where the numbers are normal."""
     q, r = ops.qr(numbers)
-    return q * ops.expand_dims(ops.where(ops.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0), -2)
+    return q * ops.expand_dims(_signs(ops.diagonal(r, axis1=-2, axis2=-1)), -2)
+
+
+def _signs(numbers: Any) -> Any:
+    """1 and -1, of zero 1."""
+    return 1 - 2 * ops.cast(numbers < 0, numbers.dtype)
 
 
 def _columns(structure: Banded, n: int) -> tuple[Any, Any]:

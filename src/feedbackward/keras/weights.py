@@ -34,12 +34,12 @@ def copy_weights(source: Any, target: Any) -> None:
         ValueError: The layers do not fit: their number, directions, kinds, structures, shapes or biases.
 
     Example:
-        >>> import numpy as np, keras, feedbackward.keras as fbk
+        >>> import keras, feedbackward.keras as fbk
         >>> layer, theirs, weights = fbk.GRU(8), keras.layers.GRU(8), {}
         >>> x = keras.random.normal((4, 10, 3))
         >>> y = theirs(x)
         >>> fbk.copy_weights(theirs, layer)
-        >>> bool(np.allclose(layer(x), y, atol=1e-5))
+        >>> bool(keras.ops.all(keras.ops.isclose(layer(x), y, atol=1e-5)))
         True
         >>> fbk.copy_weights(layer, weights)  # for load_state_dict of torch.nn.GRU(3, 8)
         >>> {name: w.shape for name, w in weights.items()}
