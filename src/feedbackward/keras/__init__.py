@@ -11,5 +11,7 @@ from __future__ import annotations
 
 from . import installed as installed  # before anything that needs it
 from .backend import run as run  # loads the operators of the backend
+from .filter_bank import FilterBank
+from .sos_filter import SOSFilter
 
-__all__: list[str] = []
+__all__ = ["FilterBank", "SOSFilter"]
