@@ -16,8 +16,6 @@ from filter_oracles import as_numpy
 
 from feedbackward.keras import FilterBank, SOSFilter
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch
-
 FS = 16000.0
 BACKEND = keras.backend.backend()
 SOS = [[0.2, 0.1, 0.0, 1.0, -1.2, 0.7], [1.0, 0.5, 0.3, 2.0, 0.4, 0.6]]
