@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..engine.steps import NONLINEARITIES, band_product
-from ..engine.steps import band_rnn as step_of_band_rnn
+from ..engine.steps import rnn as step_of
+from ..recurrent.structures import Banded
 from . import bands
 from .arguments import DTYPES, arrays
 from .scan import run
@@ -163,7 +164,7 @@ def _band_rnn(
         if bias is not None:
             u = u + bias
     first = jnp.zeros(u.shape[1:], u.dtype) if h_0 is None else h_0
-    step = step_of_band_rnn(u.shape[-1], lower, upper, nonlinearity)
+    step = step_of(u.shape[-1], Banded(lower, upper), nonlinearity)
     h, last = run(step, [weight_hh, u, first], u.shape[1:-1], u.shape[0], reverse)
     return (jnp.swapaxes(h, 0, 1) if batch_first else h), last
 

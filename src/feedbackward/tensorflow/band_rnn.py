@@ -12,7 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..engine.steps import NONLINEARITIES
-from ..engine.steps import band_rnn as step_of
+from ..engine.steps import rnn as step_of
+from ..recurrent.structures import Banded
 from .arguments import REAL, check_widths, shape_text, to_tensors
 from .ops.recurrence import set_shape
 from .ops.scan import run
@@ -124,7 +125,7 @@ def band_rnn(
     u = tf.reshape(u, [steps, lanes, hidden])
     set_shape(u, tf.TensorShape([x.shape[0], x.shape[1], hidden]))
     first = tf.zeros([lanes, hidden], x.dtype) if h_0 is None else tf.reshape(h_0, [lanes, hidden])
-    (output,), (last,) = run(step_of(hidden, lower, upper, nonlinearity), [weight_hh, u, first], bool(reverse))
+    (output,), (last,) = run(step_of(hidden, Banded(lower, upper), nonlinearity), [weight_hh, u, first], bool(reverse))
     if not batched:
         return output[:, 0], last[0]
     return (tf.transpose(output, [1, 0, 2]) if batch_first else output), last
