@@ -90,8 +90,7 @@ class FilterLayer(keras.layers.Layer):
         Returns:
             The filtered signals; with ``return_state``, also the state after the last sample.
         """
-        self._checked_shape(inputs.shape)
-        wanted = self.state_shape(inputs.shape)
+        wanted = self._checked_shape(inputs.shape)
         state = initial_state
         if state is not None and not _fits(state.shape, wanted):
             raise ValueError(
