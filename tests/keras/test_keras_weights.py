@@ -120,6 +120,28 @@ def test_cells_on_top_of_each_other(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(numbers(stacked(x)), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("trainable", [False, True])
+def test_filters_have_the_names_of_torch(rng: np.random.Generator, trainable: bool) -> None:
+    makers = (
+        lambda: fbk.FilterBank(4, 16000, trainable=trainable),
+        lambda: fbk.SOSFilter(3, stateful=True, trainable=trainable),
+    )
+    for maker, names in zip(makers, ({"raw_frequency", "raw_bandwidth"}, {"mix", "raw_a"}), strict=True):
+        first, second = maker(), maker()
+        for layer in (first, second):
+            layer(rng.normal(size=(2, 50)).astype("float32"))
+        for weight in first.weights:
+            weight.assign(rng.normal(size=weight.shape))
+        weights: dict[str, Any] = {}
+        copy_weights(first, weights)
+        assert set(weights) == names
+        copy_weights(weights, second)
+        for a, b in zip(first.weights, second.weights, strict=True):
+            assert a.name == "state" or (numbers(a) == numbers(b)).all()
+        with pytest.raises(ValueError, match=r"source has the weights .*target .*expected the same"):
+            copy_weights({"mix": np.ones((9, 3))}, second)
+
+
 REFUSED = [
     ("gru", {}, lambda w: fbk.LSTM(UNITS), "18 rows in weight_ih, but target's lstm_cell has 24"),
     ("gru", {"layers": 2}, lambda w: fbk.GRU(UNITS), "source has 2 layers in one direction, target 1 layer in one"),
@@ -189,6 +211,19 @@ class TestTorch:
         state = {name: torch.zeros_like(w) for name, w in again.state_dict().items()}
         copy_weights(layers, state)
         assert all(torch.equal(w, state[name]) for name, w in again.state_dict().items())
+
+    def test_filters(self, rng: np.random.Generator) -> None:
+        import torch
+
+        bank, theirs = fbk.FilterBank(4, 16000), fb.nn.FilterBank(4, 16000)
+        x = rng.normal(size=(2, 50)).astype("float32")
+        y = bank(x)
+        with torch.no_grad():
+            theirs.raw_frequency.add_(0.1)
+        copy_weights(theirs, bank)
+        expected = theirs(torch.from_numpy(x)).detach().numpy().transpose(0, 2, 1)
+        assert np.abs(numbers(y) - expected).max() > 1e-3
+        np.testing.assert_allclose(numbers(bank(x)), expected, atol=1e-5)
 
     @pytest.mark.parametrize("name", [name for name in EVERY if "before" not in name])
     def test_structures(self, rng: np.random.Generator, name: str) -> None:

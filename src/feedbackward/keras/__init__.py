@@ -11,9 +11,23 @@ from __future__ import annotations
 
 from . import installed as installed  # before anything that needs it
 from .band import BandRNN, BandRNNCell
+from .filter_bank import FilterBank
 from .gru import GRU, GRUCell
 from .lstm import LSTM, LSTMCell
 from .rnn import RNN, RNNCell
+from .sos_filter import SOSFilter
 from .weights import copy_weights
 
-__all__ = ["GRU", "LSTM", "RNN", "BandRNN", "BandRNNCell", "GRUCell", "LSTMCell", "RNNCell", "copy_weights"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BandRNN",
+    "BandRNNCell",
+    "FilterBank",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "SOSFilter",
+    "copy_weights",
+]

@@ -71,7 +71,7 @@ def _is_keras(side: Any) -> bool:
 
 
 def by_name(source: Any, target: Any) -> None:
-    """Copy weights that have the same names and shapes on both sides.
+    """Copy weights that have the same names and shapes on both sides; the state of a stream is not one of them.
 
     Raises:
         ValueError: They have not.
@@ -88,6 +88,8 @@ def by_name(source: Any, target: Any) -> None:
 
 
 def _arrays(side: Any) -> dict[str, Any]:
-    if isinstance(side, keras.layers.Layer):
-        return {weight.name: weight for weight in side.trainable_weights}
-    return named.tensors(side)
+    if not isinstance(side, keras.layers.Layer):
+        return named.tensors(side)
+    if not side.built:
+        raise ValueError(f"copy_weights: {side.name} has no weights yet, expected a layer that was built")
+    return {weight.name: weight for weight in side.weights if weight.name != "state"}
