@@ -316,7 +316,8 @@ def test_a_bank_learns_the_filters_that_made_a_signal(rng: np.random.Generator) 
     bank.initialize(frequency=[1100.0, 2200.0], bandwidth=[500.0, 500.0])
     model = keras.Sequential([keras.Input((None,)), bank])
     model.compile(keras.optimizers.Adam(0.05), "mse")
-    history = model.fit(x, y, epochs=120, batch_size=8, verbose=0).history["loss"]
-    assert history[-1] < 1e-3 * history[0]
+    before = model.evaluate(x, y, verbose=0)
+    model.fit(np.tile(x, (120, 1)), np.tile(y, (120, 1, 1)), batch_size=8, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 1e-3 * before
     np.testing.assert_allclose(as_numpy(bank.frequency), [900.0, 2500.0], rtol=0.01)
     np.testing.assert_allclose(as_numpy(bank.bandwidth), [300.0, 500.0], rtol=0.05)
