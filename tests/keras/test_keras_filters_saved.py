@@ -117,6 +117,8 @@ def test_coefficients_and_state_in_double_precision() -> None:
         import numpy as np
         import keras
         from feedbackward.keras import FilterBank
+        from feedbackward.formulas.arrays import numpy
+        from feedbackward.formulas.bank import Bank
         bank = FilterBank(1, 48000, low=0.0, filter_dtype="float64", return_state=True)
         bank.initialize(frequency=50.0, bandwidth=10.0)
         x = np.random.default_rng(0).normal(size=(2, 3000)).astype("float32")
@@ -129,10 +131,12 @@ def test_coefficients_and_state_in_double_precision() -> None:
             s = np.stack([s[1] + b1 * u - a1 * v, b2 * u - a2 * v])
         error = keras.ops.convert_to_numpy(y)[..., 0] - expected
         print(keras.backend.standardize_dtype(y.dtype), keras.backend.standardize_dtype(state.dtype))
-        print(np.abs(error).max() < 1e-7)
+        weights = [keras.ops.convert_to_numpy(weight).astype("float64") for weight in bank.weights]
+        rows = Bank.of(numpy, 1, 48000, "bandpass", 0.0, None, "mel").rows(numpy, *weights)
+        print(np.abs(error).max() < 1e-7, np.abs(keras.ops.convert_to_numpy(bank.to_sos())[:, 0] - rows).max() < 1e-14)
     """
     result = run(code, JAX_ENABLE_X64="1")
-    assert result.stdout.split() == ["float32", "float64", "True"], result.stderr
+    assert result.stdout.split() == ["float32", "float64", "True", "True"], result.stderr
 
 
 @pytest.mark.parametrize("module", ["filter_bank", "sos_filter"])
