@@ -32,8 +32,6 @@ from .ir import Graph, Matrix, Program, Value
 if TYPE_CHECKING:  # a structure says itself how its products are written
     from ..recurrent.structures import Structure
 
-NONLINEARITIES = ("tanh", "relu")
-
 
 def band_product(rows: int, lower: int, upper: int) -> Program:
     """One product with a banded matrix, in every step of a sequence."""

@@ -10,8 +10,22 @@ that `keras.backend.backend` names; no other framework is imported. Importing th
 from __future__ import annotations
 
 from . import installed as installed  # before anything that needs it
-from .backend import run as run  # loads the operators of the backend
+from .band import BandRNN, BandRNNCell
 from .filter_bank import FilterBank
+from .gru import GRU, GRUCell
+from .lstm import LSTM, LSTMCell
+from .rnn import RNN, RNNCell
 from .sos_filter import SOSFilter
 
-__all__ = ["FilterBank", "SOSFilter"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BandRNN",
+    "BandRNNCell",
+    "FilterBank",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "SOSFilter",
+]

@@ -36,7 +36,10 @@ def run(name: str, step: Program, tensors: Sequence[Any], reverse: bool = False)
     return _run(name, step, tensors, reverse)
 
 
+# where: that of Keras rounds float64 to float32 outside of TensorFlow.
 if NAME == "tensorflow":
+    from tensorflow import where as where
+
     from ..tensorflow.arguments import check_device, refuse_xla
     from ..tensorflow.ops import scan as _tensorflow
 
@@ -48,6 +51,8 @@ if NAME == "tensorflow":
         return _tensorflow.run(step, tensors, reverse)
 
 elif NAME == "jax":
+    from jax.numpy import where as where
+
     from ..jax import scan as _jax
 
     def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
@@ -56,6 +61,8 @@ elif NAME == "jax":
         return results[: len(step.outputs)], results[len(step.outputs) :]
 
 elif NAME == "torch":
+    from torch import where as where
+
     from ..engine import operator as _torch
 
     def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
