@@ -106,11 +106,9 @@ def test_every_public_name_is_documented(name: str) -> None:
     for part in (">>> ", "Args:", "Raises:"):
         assert part in public.__doc__
     arguments = list(inspect.signature(public.__init__ if inspect.isclass(public) else public).parameters)
-    documented = public.__doc__.split("Args:")[1].split("\n\n")[0]
-    assert [a for a in arguments if a != "self"] == [
-        line.split(":")[0].strip() for line in documented.splitlines() if line[: 9 + 4 * (not inspect.isclass(public))]
-        and line.startswith("        ") and not line.startswith("         ") and ":" in line
-    ]  # fmt: skip
+    lines = inspect.cleandoc(public.__doc__).split("Args:\n")[1].split("\n\n")[0].splitlines()
+    documented = [line.split(":")[0].strip(" *") for line in lines if not line.startswith("     ")]
+    assert [a for a in arguments if a != "self"] == documented
 
 
 def test_layers_and_cells_have_the_arguments_of_keras() -> None:

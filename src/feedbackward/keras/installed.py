@@ -17,7 +17,8 @@ except ModuleNotFoundError as error:
         ) from error
     _backend, _missing = os.environ.get("KERAS_BACKEND", "tensorflow"), str(error.name).partition(".")[0]
     raise ModuleNotFoundError(
-        f"feedbackward.keras: Keras's backend is {_backend!r}, but {_missing} is not installed; install it, or set KERAS_BACKEND to tensorflow, jax or torch before Keras is imported.",
+        f"feedbackward.keras: Keras's backend is {_backend!r}, but {_missing} is not installed; install it, or set "
+        "KERAS_BACKEND to tensorflow, jax or torch before Keras is imported.",
         name=_missing,
     ) from error
 
