@@ -1,8 +1,8 @@
 """The same layer, weights, data and formula in torch and in Keras: 50 steps of gradient descent, loss by loss.
 
     y = W h[T-1] + b,   h of a band RNN;   loss = mean (y - target)^2
-    v <- 0.9 v + gradient,   weight <- weight - 0.05 v                    (torch.optim.SGD)
-    v <- 0.9 v - 0.05 gradient,   weight <- weight + v                    (keras.optimizers.SGD: the same steps)
+    v <- 0.875 v + gradient,            weight <- weight - 0.0625 v     (torch.optim.SGD)
+    v <- 0.875 v - 0.0625 gradient,     weight <- weight + v            (keras.optimizers.SGD: the same steps)
 
 TensorFlow and torch need not share an environment, so the losses of torch stand in fifty_steps.json, which
 ``python tests/keras/fifty_steps.py`` writes.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-STEPS, RATE, MOMENTUM = 50, 0.05, 0.9
+STEPS, RATE, MOMENTUM = 50, 0.0625, 0.875  # without rounding, for Keras keeps the rate as a float32
 B, T, INPUT, UNITS, WIDTHS, OUTPUTS = 16, 20, 3, 24, (3, 2), 2
 FILE = Path(__file__).with_suffix(".json")
 
