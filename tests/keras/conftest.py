@@ -28,6 +28,7 @@ collect_ignore_glob = [] if INSTALLED else ["*.py"]
 if INSTALLED:
     BACKEND = os.environ.setdefault("KERAS_BACKEND", _there[0])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # most of the time goes into compiling
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the frameworks, while they are imported
         import keras

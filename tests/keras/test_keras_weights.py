@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import keras
@@ -14,6 +13,7 @@ import feedbackward as fb
 import feedbackward.keras as fbk
 from feedbackward.keras import copy_weights
 
+BACKEND = keras.backend.backend()
 B, T, INPUT = 3, 6, 4
 KERAS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 OURS = {"rnn": fbk.RNN, "gru": fbk.GRU, "lstm": fbk.LSTM}
@@ -193,7 +193,7 @@ def test_nothing_is_written_where_something_does_not_fit(rng: np.random.Generato
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+@pytest.mark.skipif(BACKEND != "torch", reason="where Keras runs on torch")
 class TestTorch:
     @pytest.mark.parametrize("kind", GATES)
     def test_modules_of_torch(self, rng: np.random.Generator, kind: str) -> None:
