@@ -187,7 +187,7 @@ def test_an_exported_model_runs_where_there_is_no_keras_model(rng: np.random.Gen
     model = words_model(FEW["GRU-dense"])
     words = rng.integers(0, 10, size=(B, T)).astype("int32")
     np.save(tmp_path / "words.npy", words)
-    model.export(tmp_path / "exported", verbose=False)
+    model.export(str(tmp_path / "exported"))
     code = """if True:
         import sys
         import numpy as np, tensorflow as tf

@@ -95,7 +95,11 @@ REFUSED = [
     (lambda: fbk.LSTM(8, structure=fb.BlockDiagonal(3)), ValueError, "8 rows does not divide into 3 blocks"),
     (lambda: fbk.RNN(8, structure=fb.LowRankPlusDiagonal(9)), ValueError, "8 rows has no rank 9"),
     (lambda: fbk.BandRNN(8, 1, activation=lambda x: x), ValueError, rf"BandRNN: activation is .*{KNOWN}\(BandRNNCell"),
-    (lambda: fbk.GRU(8, recurrent_activation="glu"), ValueError, rf"GRU: recurrent_activation is .*{KNOWN}\(GRUCell"),
+    (
+        lambda: fbk.GRU(8, recurrent_activation="log_softmax"),
+        ValueError,
+        rf"GRU: recurrent_activation is .*{KNOWN}\(GRUCell",
+    ),
     (lambda: fbk.RNN(8, activation=identity), ValueError, rf"RNN: activation is <function identity .*{KNOWN}"),
     (lambda: fbk.LSTM(8, activation=keras.activations.softmax), ValueError, rf"LSTM: activation is .*{KNOWN}"),
 ]
@@ -114,6 +118,19 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
     layer(np.zeros((2, 4, 5), "float32"))
     with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 5"):
         layer(np.zeros((2, 4, 6), "float32"))
+
+
+def test_states_and_masks_that_do_not_fit_are_refused() -> None:
+    layer, x = fbk.LSTM(8), np.zeros((2, 4, 5), "float32")
+    zeros = keras.ops.zeros
+    with pytest.raises(ValueError, match=r"LSTM: initial_state has shape \(2, 7\), expected \(2, 8\) = \(B, units\)"):
+        layer(x, initial_state=[zeros((2, 8)), zeros((2, 7))])
+    with pytest.raises(ValueError, match=r"LSTM: initial_state has shape \(3, 8\), expected \(2, 8\) = \(B, units\)"):
+        layer(x, initial_state=[zeros((3, 8)), zeros((3, 8))])
+    with pytest.raises(ValueError, match=r"LSTM: initial_state has 1 tensors, expected 2"):
+        layer(x, initial_state=[zeros((2, 8))])
+    with pytest.raises(ValueError, match=r"LSTM: mask has shape \(2, 3\), expected \(2, 4\) = \(B, T\)"):
+        layer(x, mask=keras.ops.ones((2, 3), dtype="bool"))
 
 
 def test_a_cell_takes_any_activation() -> None:

@@ -85,12 +85,17 @@ class Recurrent(keras.layers.RNN):
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """The last output, all outputs and the states after, by a program over time-major tensors."""
-        cell = self.cell
+        cell, name = self.cell, type(self).__name__
         dtype = "float64" if cell.variable_dtype == "float64" else "float32"
-        states = [
-            ops.cast(s, dtype) for s in (initial_state if isinstance(initial_state, (list, tuple)) else [initial_state])
-        ]
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        lanes, steps = sequences.shape[:2]
+        if len(initial_state) != len(self.state_size):
+            raise ValueError(f"{name}: initial_state has {len(initial_state)} tensors, expected {len(self.state_size)}")
+        for state in initial_state:
+            check_shape(name, "initial_state", state, (lanes, cell.units), "(B, units)")
+        if mask is not None:
+            check_shape(name, "mask", mask, (lanes, steps), "(B, T)")
+        states = [ops.cast(state, dtype) for state in initial_state]
         if training and (seen := cell.get_dropout_mask(sequences[:, 0, :])) is not None:
             sequences = sequences * ops.expand_dims(seen, 1)
         recurrent = cell.get_recurrent_dropout_mask(initial_state[0]) if training else None
@@ -105,7 +110,7 @@ class Recurrent(keras.layers.RNN):
         held += [ops.cast(b, dtype) for b in cell.held()]
         step = cell.program(dropped=recurrent is not None, masked=mask is not None)
         tensors = [*held, *cell.matrices(dtype), *inputs, *states]
-        (outputs,), after = backend.run(type(self).__name__, step, tensors, self.go_backwards)
+        (outputs,), after = backend.run(name, step, tensors, self.go_backwards)
         last = after[0]
         if mask is not None:
             last, outputs = self._as_masked(last, outputs, mask)
@@ -139,6 +144,16 @@ class Recurrent(keras.layers.RNN):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer with these arguments."""
         return cls(**config)
+
+
+def check_shape(layer: str, argument: str, tensor: Any, expected: tuple[int | None, ...], meaning: str) -> None:
+    """Raise a ValueError unless a shape is as expected, as far as the two are known."""
+    shape = tuple(tensor.shape)
+    fits = len(shape) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{layer}: {argument} has shape {shape}, expected {expected} = {meaning}")
 
 
 def of_cell(name: str, settings: dict[str, Any]) -> dict[str, Any]:
