@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,8 +79,17 @@ def wanted(tensors: Sequence[Tensor]) -> list[bool]:
     return [torch.is_grad_enabled() and t.requires_grad for t in tensors]
 
 
+def _on_device(tensors: Sequence[Tensor]) -> bool:
+    """Whether the kernels of `feedbackward.triton` run."""
+    return tensors[0].device.type != "cpu" or os.environ.get("FEEDBACKWARD_DEVICE_KERNELS") == "triton"
+
+
 def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, wanted, lanes, steps, reverse, checkpoint = settings
+    if _on_device(tensors):
+        from ..triton import scan as device
+
+        return device.forward(tensors, *settings)
     made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
@@ -102,13 +112,31 @@ def _backward(
 ) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted), math.prod(lanes))
-    t = Tensors.of(made.step, tensors)
-    outputs = len(made.step.outputs)
+    known = differentiated(program, tuple(wanted))
+    t = Tensors.of(known.step, tensors)
+    outputs = len(known.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
     written = [nothing] * outputs
-    for i, y in zip(made.written.kept, kept, strict=True):
+    for i, y in zip(known.kept, kept, strict=True):
         written[i] = y
+    native = not _on_device(tensors)
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        if isinstance(a, Tensor):
+            return _outer(m, d_y, a, native)
+        if a.op == "sequence":
+            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native)
+        parts = states_before(written[known.trails[a.attr]], t.before[a.attr], reverse)
+        (first, initial), (others, earlier) = parts
+        start = _outer(m, d_y[first], initial, native)
+        return start.add_(_outer(m, d_y[others], earlier, native)) if steps > 1 else start
+
+    if not native:
+        from ..triton import scan as device
+
+        results = device.backward(tensors, saved, written, d, *settings)
+        return _collect(known.step, known.adjoint, t, results, product)
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     results = torch.ops.feedbackward.scan_backward.default(
         torch.from_numpy(made.forward_words),
         torch.from_numpy(made.backward_words),
@@ -128,18 +156,7 @@ def _backward(
         [] if made.written.replays else written,
         [] if made.written.replays else made.written.trails,
     )
-
-    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
-        if isinstance(a, Tensor):
-            return _outer(m, d_y, a, native=True)
-        if a.op == "sequence":
-            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
-        parts = states_before(written[made.written.trails[a.attr]], t.before[a.attr], reverse)
-        (first, initial), (others, earlier) = parts
-        start = _outer(m, d_y[first], initial, native=True)
-        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
-
-    return _collect(made.step, made.adjoint, t, results, product)
+    return _collect(known.step, known.adjoint, t, results, product)
 
 
 Product = Callable[[Matrix, Tensor, Tensor | Value], Tensor]
