@@ -26,7 +26,9 @@ from ..engine.order import Order, ordered
 from .emit_cuts import cuts_of
 from .emit_tiles import Cuts, Text, Tiles, Writer, is_written_out, pairs, width_of
 
-SMALL = 1024  # tiles of [lanes, 1] that a step may take, its rows written out one by one
+SMALL = 400  # what a step may cost, its rows written out one by one; more takes long to compile
+_COSTLY = frozenset("sin cos tan pow atan2 fmod remainder erf erfc asin acos sinh cosh asinh acosh atanh".split())
+_AHEAD = 16384  # bytes
 WIDEST = 16384  # rows of a tile
 
 
@@ -77,7 +79,7 @@ def is_small(program: Program) -> bool:
         if v.op == "matrix" and not is_written_out(v.attr):
             return False
         if v.op in POINTWISE:
-            work += v.rows
+            work += v.rows * (8 if v.op in _COSTLY else 1)
         elif v.op in ("sum_rows", "max_rows"):
             work += v.args[0].rows
         elif v.op == "matrix":
@@ -141,6 +143,7 @@ class _Emission:
         self.writer = Writer(self.text, self.lanes, dtype)
         self.arguments: dict[tuple[str, Any], list[str]] = {}
         self.early: dict[Any, Tiles] = {}
+        self.fetched: dict[Value, Tiles] = {}
         self._walk()
         self.kernel = self._finished()
 
@@ -176,17 +179,20 @@ class _Emission:
             return self._at_start("held", v.attr, cuts)
         if v.op == "state":
             return states[v.attr]
+        kind, tiles = self.kinds[v.attr], self.fetched.get(v) or self._fetch(v, cuts)
+        if kind is None or not kind.output:
+            return tiles
+        initial = self._at_start("before", kind.state, cuts)
+        return [self.text.let(f"tl.where(s > 0, {e}, {i})") for e, i in zip(tiles, initial, strict=True)]
+
+    def _fetch(self, v: Value, cuts: Cuts) -> Tiles:
+        """What is read of a sequence at a step."""
         kind = self.kinds[v.attr]
-        if kind is None:
-            name = self._strided("sequence", v.attr, time=True)
-            return self.writer.load(f"{name}_lane + t * {name}_time", f"{name}_row", cuts)
-        if kind.output:
-            name = self._strided("sequence", v.attr, time=True)
-            at = f"{name}_lane + (first + tl.maximum(s - 1, 0) * direction) * {name}_time"
-            earlier = self.writer.load(at, f"{name}_row", cuts)
-            initial = self._at_start("before", kind.state, cuts)
-            return [self.text.let(f"tl.where(s > 0, {e}, {i})") for e, i in zip(earlier, initial, strict=True)]
-        return self.writer.load(f"kept_here + {self._offset(kind.state)}", "1", cuts)
+        if kind is not None and not kind.output:
+            return self.writer.load(f"kept_here + {self._offset(kind.state)}", "1", cuts)
+        name = self._strided("sequence", v.attr, time=True)
+        time = "t" if kind is None else "(first + tl.maximum(s - 1, 0) * direction)"
+        return self.writer.load(f"{name}_lane + {time} * {name}_time", f"{name}_row", cuts)
 
     def _offset(self, state: int) -> int:
         """Where a state begins among all that are kept."""
@@ -228,30 +234,85 @@ class _Emission:
         initial = [self._at_start("state", i, c) for i, c in enumerate(step.state_cuts)]
         states = self._names(step, "state", initial)
         if self.replay is not None:
-            self._replayed(step, states)
+            self._replayed(self.steps[self.replay], step, states)
         elif self.save:
             with text.block("for chunk in range(tl.cdiv(steps, every)):"):
-                text.line(self._kept("kept_here", "checkpoints", "chunk"))
-                for i, tiles in enumerate(states):
-                    self.writer.store(f"kept_here + {self._offset(i)}", step.state_cuts[i], tiles)
+                self._keep("checkpoints", "chunk", step, states)
                 text.line("start = chunk * every")
                 text.line("count = tl.minimum(every, steps - start)")
-                self._loop(step, states, "count", "start + n")
+                self._loop(step, states, "count", "start + {n}")
         else:
-            self._loop(step, states, "steps", "steps - 1 - n" if self.backward else "n")
+            self._loop(step, states, "steps", "steps - 1 - {n}" if self.backward else "{n}")
         for i, tiles in enumerate(states):
             name, rows = self._argument("after", i), self.program.states[i]
             self.writer.store(f"{name} + lane * {rows}", step.state_cuts[i], tiles)
 
-    def _kept(self, name: str, where: str, position: str) -> str:
+    def _replayed(self, earlier: _Step, step: _Step, states: list[Tiles]) -> None:
+        text = self.text
+        with text.block("for reached in range(tl.cdiv(steps, every)):"):
+            text.line("chunk = tl.cdiv(steps, every) - 1 - reached")
+            text.line("start = chunk * every")
+            text.line("count = tl.minimum(every, steps - start)")
+            text.line(self._kept("checkpoints", "chunk"))
+            begun = [
+                self.writer.load(f"kept_here + {self._offset(i)}", "1", c) for i, c in enumerate(earlier.state_cuts)
+            ]
+            replayed = self._names(earlier, "replayed", begun)
+            kinds, self.kinds = self.kinds, [None] * len(self.kinds)
+            self._loop(earlier, replayed, "count", "start + {n}", keeps=True)
+            self.kinds = kinds
+            text.line("tl.debug_barrier()")
+            self._loop(step, states, "count", "start + count - 1 - {n}", reads="count - 1 - {n}")
+            text.line("tl.debug_barrier()")
+
+    def _kept(self, where: str, position: str) -> str:
+        """The address of the states before a step, or a chunk."""
         rows = sum((self.replay or self.program).states)
         self._argument(where, "")
-        return f"{name} = {where} + (wide + ({position})) * lanes * {rows} + lane * {rows}"
+        return f"kept_here = {where} + (wide + ({position})) * lanes * {rows} + lane * {rows}"
 
-    def _loop(self, step: _Step, states: list[Tiles], count: str, position: str) -> None:
-        with self.text.block(self._for(count)):
-            self._clock(position)
+    def _keep(self, where: str, position: str, step: _Step, states: list[Tiles]) -> None:
+        self.text.line(self._kept(where, position))
+        for i, tiles in enumerate(states):
+            self.writer.store(f"kept_here + {self._offset(i)}", step.state_cuts[i], tiles)
+
+    def _loop(
+        self, step: _Step, states: list[Tiles], count: str, position: str, reads: str = "", keeps: bool = False
+    ) -> None:
+        """Steps, of which ``position`` is the number; the states before them are kept, or ``reads`` says where."""
+        text = self.text
+
+        def clock(n: str) -> None:
+            text.line(f"s = wide + ({position.format(n=n)})")
+            text.line("t = first + s * direction")
+            if reads:
+                text.line(self._kept("kept", reads.format(n=n)))
+
+        self.fetched = {}
+        leaves = [v for v in step.order.values if v.op == "sequence"]
+        if step.exchanges:  # Triton runs no loads ahead here: what a step reads is loaded a step earlier
+            clock("0")
+            given = [self._fetch(v, step.cuts[v]) for v in leaves]
+            for v, tiles in zip(leaves, given, strict=True):
+                self.fetched[v] = [text.let(tile, "now") for tile in tiles]
+        with text.block(f"for n in range({count}):" if step.exchanges else f"for n in {self._ahead(step, count)}:"):
+            coming = []
+            if step.exchanges:
+                clock(f"tl.minimum(n + 1, {count} - 1)")
+                coming = [self._fetch(v, step.cuts[v]) for v in leaves]
+            clock("n")
+            self.writer.parity = "(n % 2)"
+            if keeps:
+                self._keep("kept", "n", step, states)
             self._advance(step, states)
+            for v, tiles in zip(leaves, coming, strict=False):
+                for name, tile in zip(self.fetched[v], tiles, strict=True):
+                    text.line(f"{name} = {tile}")
+
+    def _ahead(self, step: _Step, count: str) -> str:
+        """A loop whose loads Triton runs ahead, by as many steps as fit into a little shared memory."""
+        size = 8 * self.lanes * sum(width_of(rows) for rows in step.program.sequences)
+        return f"tl.range(0, {count}, num_stages={min(max(1 + _AHEAD // max(size, 1), 2), 6)})"
 
     def _advance(self, step: _Step, states: list[Tiles]) -> None:
         """One step of the program: outputs written, states moved on."""
@@ -260,42 +321,6 @@ class _Emission:
             name = self._argument("output", i)
             self.writer.store(f"{name} + (t * lanes + lane) * {v.rows}", step.cuts[v], tiles)
         self._carry(states, after)
-
-    def _for(self, count: str) -> str:
-        """Loads run ahead where nothing is exchanged through memory."""
-        return f"for n in tl.range(0, {count}, num_stages=3):" if self.small else f"for n in range({count}):"
-
-    def _clock(self, position: str) -> None:
-        self.text.line(f"s = wide + ({position})")
-        self.text.line("t = first + s * direction")
-        self.writer.parity = "(n % 2)"
-
-    def _replayed(self, step: _Step, states: list[Tiles]) -> None:
-        text, earlier = self.text, self.steps[self.replay]  # type: ignore[index]
-        with text.block("for reached in range(tl.cdiv(steps, every)):"):
-            text.line("chunk = tl.cdiv(steps, every) - 1 - reached")
-            text.line("start = chunk * every")
-            text.line("count = tl.minimum(every, steps - start)")
-            text.line(self._kept("kept_here", "checkpoints", "chunk"))
-            begun = [
-                self.writer.load(f"kept_here + {self._offset(i)}", "1", c) for i, c in enumerate(earlier.state_cuts)
-            ]
-            replayed = self._names(earlier, "replayed", begun)
-            with text.block(self._for("count")):
-                self._clock("start + n")
-                text.line(self._kept("kept_here", "kept", "n"))
-                for i, tiles in enumerate(replayed):
-                    self.writer.store(f"kept_here + {self._offset(i)}", earlier.state_cuts[i], tiles)
-                main, self.kinds = self.kinds, [None] * len(self.kinds)
-                _, after = self._body(earlier, replayed)
-                self.kinds = main
-                self._carry(replayed, after)
-            text.line("tl.debug_barrier()")
-            with text.block(self._for("count")):
-                self._clock("start + count - 1 - n")
-                text.line(self._kept("kept_here", "kept", "count - 1 - n"))
-                self._advance(step, states)
-            text.line("tl.debug_barrier()")
 
     def _finished(self) -> Kernel:
         writer, names = self.writer, [n for names in self.arguments.values() for n in names]
@@ -341,4 +366,5 @@ class _Step:
         self.order: Order = ordered(program, (), is_adjoint=False, narrow=False)
         self.cuts = cuts_of(program, self.order, small)
         self.state_cuts = [self.cuts[v] for v in program.after]
+        self.exchanges = any(v.op == "matrix" and not is_written_out(v.attr) for v in self.order.values)
         self.widths = [self.cuts[v] for v in (*self.order.values, *program.after)] or [(0, 1)]
