@@ -1,33 +1,41 @@
-// The arguments of the filters as dense arrays, whatever framework they come from, and as the core wants them.
+// The arguments of the filters as arrays, whatever framework they come from, and as the core wants them.
 #pragma once
 #include <algorithm>
 #include <deque>
 #include <new>
+#include <sstream>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "feedbackward.h"
 
 using Sizes = std::vector<int64_t>;
 
-// Row after row, nothing between.
+// Without strides it is dense: row after row, nothing between.
 struct Array {
     void* data;
     fb_dtype dtype;
     Sizes sizes;
+    Sizes strides = {};
 
     int64_t dim() const { return int64_t(sizes.size()); }
     int64_t size(int64_t axis) const { return sizes[size_t(axis < 0 ? axis + dim() : axis)]; }
     int64_t stride(int64_t axis) const {
+        if (axis < 0) axis += dim();
+        if (!strides.empty()) return strides[size_t(axis)];
         int64_t stride = 1;
-        for (int64_t i = dim() - 1; i > (axis < 0 ? axis + dim() : axis); --i) stride *= sizes[size_t(i)];
+        for (int64_t i = dim() - 1; i > axis; --i) stride *= sizes[size_t(i)];
         return stride;
     }
+    bool empty() const { return std::find(sizes.begin(), sizes.end(), 0) != sizes.end(); }
 };
 
-inline void require(bool holds, const std::string& otherwise) {
-    if (!holds) throw std::invalid_argument("feedbackward: " + otherwise);
+template <class... Parts>
+void require(bool holds, const Parts&... otherwise) {
+    if (holds) return;
+    std::ostringstream text;
+    (text << "feedbackward: " << ... << otherwise);
+    throw std::invalid_argument(text.str());
 }
 
 inline void require_instruction_set() {

@@ -1,4 +1,4 @@
-// The arguments of a program as dense arrays, whatever framework they come from, and as the core wants them.
+// The arguments of a program as arrays, whatever framework they come from, and as the core wants them.
 #pragma once
 #include <deque>
 
@@ -7,17 +7,18 @@
 using Arrays = std::vector<Array>;
 
 // The values of one pass over all steps. Sequences and outputs are (steps, *lanes, rows), held and states (*lanes,
-// rows), where a lane axis may have size 1; a sequence or a state before that is empty stands for zeros.
+// rows), where a lane axis may have size 1; a sequence, a state before or an output read that is empty stands for
+// zeros.
 class Pass {
 public:
     Pass(const Sizes& lanes, int64_t steps, bool reverse) : lanes_(lanes), steps_(steps), reverse_(reverse) {}
 
     void program(const int64_t* words, int64_t count) { pass.program = {words, count}; }
-    void held(const Arrays& arrays) { pass.held = each(arrays, false); }
-    void sequences(const Arrays& arrays) { pass.sequences = each(arrays, true); }
-    void outputs(const Arrays& arrays) { pass.outputs = each(arrays, true); }
-    void before(const Arrays& arrays) { pass.before = each(arrays, false); }
-    void after(const Arrays& arrays) { pass.after = each(arrays, false); }
+    void held(const Arrays& arrays) { pass.held = each(arrays, false, false); }
+    void sequences(const Arrays& arrays) { pass.sequences = each(arrays, true, true); }
+    void outputs(const Arrays& arrays) { pass.outputs = each(arrays, true, false); }
+    void before(const Arrays& arrays) { pass.before = each(arrays, false, true); }
+    void after(const Arrays& arrays) { pass.after = each(arrays, false, false); }
 
     void matrices(const Arrays& arrays) {
         std::vector<fb_value>& values = values_.emplace_back();
@@ -41,7 +42,7 @@ public:
         require(arrays.size() == kept.size(), "as many outputs are named as given");
         for (size_t i = 0; i < kept.size(); ++i) {
             require(kept[i] >= 0 && size_t(kept[i]) < outputs.size(), "kept names an output that there is not");
-            outputs[size_t(kept[i])] = value(arrays[i], true);
+            outputs[size_t(kept[i])] = value(arrays[i], true, true);
         }
         for (int64_t i = 0; i < pass.before.count; ++i) {
             const int64_t trail = size_t(i) < trails.size() ? trails[size_t(i)] : -1;
@@ -50,6 +51,14 @@ public:
         }
         pass.outputs = {outputs.data(), int64_t(outputs.size())};
         pass.after = {after.data(), int64_t(after.size())};
+    }
+
+    // What an output has, or with `time` false a state.
+    Sizes sizes(bool time, int64_t rows) const {
+        Sizes sizes = lanes_;
+        if (time) sizes.insert(sizes.begin(), steps_);
+        sizes.push_back(rows);
+        return sizes;
     }
 
     fb_pass pass = {};
@@ -63,27 +72,28 @@ private:
         return v;
     }
 
-    fb_values each(const Arrays& arrays, bool time) {
+    fb_values each(const Arrays& arrays, bool time, bool may_lack) {
         std::vector<fb_value>& values = values_.emplace_back();
-        for (const Array& array : arrays) values.push_back(value(array, time));
+        for (const Array& array : arrays) values.push_back(value(array, time, may_lack));
         return {values.data(), int64_t(values.size())};
     }
 
-    fb_value value(const Array& array, bool time) {
+    fb_value value(const Array& array, bool time, bool may_lack) {
         fb_value v = base(array);
         Sizes& strides = strides_.emplace_back(lanes_.size(), 0);
         v.lane_strides = strides.data();
-        if (std::find(array.sizes.begin(), array.sizes.end(), 0) != array.sizes.end()) {
+        if (may_lack && array.empty()) {
             v.data = nullptr;
             return v;
         }
         const int64_t first = time ? 1 : 0, dims = int64_t(lanes_.size());
-        require(array.dim() == first + dims + 1, "an array lacks an axis: of steps, of lanes, or of rows");
+        require(array.dim() == first + dims + 1, "an array has ", array.dim(), " axes, expected (",
+                time ? "steps, " : "", "*lanes, rows) with ", dims, " axes of lanes");
         if (time) {
-            require(array.size(0) == steps_, "a sequence has another number of steps");
+            require(array.size(0) == steps_, "a sequence has ", array.size(0), " steps, expected ", steps_);
             v.frames = steps_;
             v.frame_stride = array.stride(0);
-            if (reverse_) {
+            if (reverse_ && steps_) {
                 const int64_t bytes = v.dtype == FB_FLOAT32 ? 4 : 8;
                 v.data = static_cast<char*>(v.data) + (steps_ - 1) * v.frame_stride * bytes;
                 v.frame_stride = -v.frame_stride;
@@ -91,7 +101,8 @@ private:
         }
         for (int64_t d = 0; d < dims; ++d) {
             const int64_t size = array.size(first + d);
-            require(size == 1 || size == lanes_[size_t(d)], "an axis does not broadcast to the lanes");
+            require(size == 1 || size == lanes_[size_t(d)], "axis ", first + d, " has size ", size,
+                    ", which does not broadcast to the ", lanes_[size_t(d)], " lanes there");
             if (size != 1) strides[size_t(d)] = array.stride(first + d);
         }
         v.columns = array.size(first + dims);

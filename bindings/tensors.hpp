@@ -1,17 +1,14 @@
-// What every operator needs of torch: dtypes, threads, memory. Stable ABI only.
+// What every operator needs of torch: tensors as arrays, threads, memory. Stable ABI only.
 #pragma once
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
-#include <vector>
-
-#include "feedbackward.h"
+#include "arrays.hpp"
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
-using Sizes = std::vector<int64_t>;
 
 inline fb_dtype dtype_of(const Tensor& tensor) {
     switch (tensor.scalar_type()) {
@@ -24,7 +21,7 @@ inline fb_dtype dtype_of(const Tensor& tensor) {
         case ScalarType::ComplexDouble:
             return FB_COMPLEX128;
         default:
-            STD_TORCH_CHECK(false, "feedbackward: tensors are float32, float64, complex64 or complex128");
+            throw std::invalid_argument("feedbackward: tensors are float32, float64, complex64 or complex128");
     }
 }
 
@@ -43,15 +40,12 @@ inline Tensor allocate(const Tensor& like, const Sizes& sizes) {
 }
 
 inline void check_cpu(const Tensor& tensor) {
-    STD_TORCH_CHECK(tensor.is_cpu(), "feedbackward: this version computes on CPU; move the tensors with .cpu()");
+    require(tensor.is_cpu(), "this version computes on CPU; move the tensors with .cpu()");
 }
 
-inline void check_instruction_set() {
-    STD_TORCH_CHECK(fb_isa(), "feedbackward: FEEDBACKWARD_ISA names an instruction set that this processor lacks");
-}
-
-// The code that a call of the core came back with.
-inline void check_code(int code) {
-    STD_TORCH_CHECK(code != 1, "feedbackward: out of memory");
-    STD_TORCH_CHECK(code == 0, "feedbackward: ", fb_error());
+inline Array array_of(const Tensor& tensor) {
+    check_cpu(tensor);
+    const auto sizes = tensor.sizes(), strides = tensor.strides();
+    return {const_cast<void*>(tensor.const_data_ptr()), dtype_of(tensor), Sizes(sizes.begin(), sizes.end()),
+            Sizes(strides.begin(), strides.end())};
 }

@@ -1,21 +1,23 @@
 // The operator of products outside the loop: a b, plus a bias for every row.
+#include <optional>
+
 #include "tensors.hpp"
 
 namespace {
 
 void check_matrix(const Tensor& m, const char* name, const Tensor& like) {
     check_cpu(m);
-    STD_TORCH_CHECK(m.dim() == 2, "feedbackward: ", name, " must have two axes");
+    require(m.dim() == 2, name, " must have two axes");
     const fb_dtype dtype = dtype_of(m);
-    STD_TORCH_CHECK(dtype == dtype_of(like) && (dtype == FB_FLOAT32 || dtype == FB_FLOAT64),
-                    "feedbackward: a, b and bias must all be float32 or all float64");
+    require(dtype == dtype_of(like) && (dtype == FB_FLOAT32 || dtype == FB_FLOAT64),
+            "a, b and bias must all be float32 or all float64");
 }
 
 Tensor multiply(const Tensor& a, const Tensor& b, const std::optional<Tensor>& bias) {
-    check_instruction_set();
+    require_instruction_set();
     check_matrix(a, "a", a);
     check_matrix(b, "b", a);
-    STD_TORCH_CHECK(a.size(1) == b.size(0), "feedbackward: a has ", a.size(1), " columns and b ", b.size(0), " rows");
+    require(a.size(1) == b.size(0), "a has ", a.size(1), " columns and b ", b.size(0), " rows");
     fb_product p = {dtype_of(a),
                     a.size(0),
                     b.size(1),
@@ -28,9 +30,8 @@ Tensor multiply(const Tensor& a, const Tensor& b, const std::optional<Tensor>& b
                     nullptr};
     if (bias) {
         check_cpu(*bias);
-        STD_TORCH_CHECK(
-            bias->dim() == 1 && bias->size(0) == p.columns && bias->is_contiguous() && dtype_of(*bias) == p.dtype,
-            "feedbackward: bias must be a contiguous row of the product");
+        require(bias->dim() == 1 && bias->size(0) == p.columns && bias->is_contiguous() && dtype_of(*bias) == p.dtype,
+                "bias must be a contiguous row of the product");
         p.bias = bias->const_data_ptr();
     }
     Tensor c = allocate(a, {p.rows, p.columns});

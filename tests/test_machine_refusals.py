@@ -41,7 +41,7 @@ def spoiled(change) -> Assembler:
 )
 def test_malformed_programs_are_refused(change, sentence):
     a, x = torch.rand(5, 1), torch.randn(4, 5, 1)
-    with pytest.raises(RuntimeError, match=sentence):
+    with pytest.raises(ValueError, match=sentence):
         run(spoiled(change), [a], (), [x], [a], [5], [1], 4)
 
 
@@ -51,7 +51,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
     def refused(sentence, **changes):
         arguments = {"held": [a], "sequences": [x], "before": [a], "lanes": [5], "rows": [1], "steps": 4} | changes
-        with pytest.raises(RuntimeError, match=sentence):
+        with pytest.raises(ValueError, match=sentence):
             run(p, **arguments)
 
     refused("differs in dtype", sequences=[x.double()], held=[a], before=[a])
@@ -65,13 +65,13 @@ def test_arguments_that_do_not_fit_are_refused():
     refused("output_rows must not be negative", rows=[-1])
     words = p.words()
     for bad in (words[:-1], words[:2], words.int(), words.view(1, -1)):
-        with pytest.raises(RuntimeError, match="program"):
+        with pytest.raises(ValueError, match="program"):
             torch.ops.feedbackward.scan(bad, [a], [], [x], [a], [5], [1], 4, False, 0, False)
     saved = torch.zeros(3, dtype=torch.uint8)
     arguments = (words, q.words(), [a], [], [x], [a], saved, [], [x], [a, a], [5], [1], 4, False, 0)
-    with pytest.raises(RuntimeError, match="saved is not what scan returned"):
+    with pytest.raises(ValueError, match="saved is not what scan returned"):
         torch.ops.feedbackward.scan_backward(*arguments, [], [])
-    with pytest.raises(RuntimeError, match="trails name an output"):
+    with pytest.raises(ValueError, match="trails name an output"):
         torch.ops.feedbackward.scan_backward(*arguments, [x], [1])
-    with pytest.raises(RuntimeError, match="has 1 rows, but after"):
+    with pytest.raises(ValueError, match="has 1 rows, but after"):
         torch.ops.feedbackward.scan_backward(*arguments, [x.expand(4, 5, 2)], [0])

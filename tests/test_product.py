@@ -100,5 +100,5 @@ def test_refuses_what_does_not_fit(wrong: str) -> None:
         b = b.float()
     if wrong == "bias":
         bias = bias[1:]
-    with pytest.raises(RuntimeError, match="feedbackward: "):
+    with pytest.raises(ValueError, match="feedbackward: "):
         native(a, b, bias)

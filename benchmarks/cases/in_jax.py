@@ -1,12 +1,12 @@
-"""The bank of learnable filters from JAX: the same kernels behind XLA's calls, beside our own from torch."""
+"""The bank of learnable filters and the band from JAX: the same kernels behind XLA's calls, beside ours from torch."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from ..case import OURS, Target
+from ..case import OURS, Case, Target
 from ..peers import peer
-from . import bank
+from . import band, bank
 
 _TORCH = "feedbackward from torch"
 
@@ -37,4 +37,24 @@ gradient = dataclasses.replace(
     targets=(Target("times", 1.3, _TORCH),),
     memory=False,
 )
-cases = (forward, gradient)
+
+
+def _band(function: str) -> Case:
+    case = next(one for one in band.cases if one.name == f"band_{function}")
+    slices, masked = "JAX scan, by slices", "JAX scan, masked"
+    return dataclasses.replace(
+        case,
+        name=f"band_jax_{function}",
+        title=case.title.replace("nn.BandRNN", "band_rnn from JAX"),
+        peers={
+            OURS: peer("ours_jax", case.name),
+            _TORCH: peer("ours_layers", case.name),
+            slices: peer("jax_recurrent", case.name),
+            masked: peer("jax_recurrent", f"masked_{function}"),
+        },
+        targets=(Target("speedup", 2.0, slices), Target("speedup", 2.0, masked)) if function == "gradient" else (),
+        memory=False,
+    )
+
+
+cases = (forward, gradient, _band("forward"), _band("gradient"))

@@ -57,6 +57,14 @@ def _band(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     return _scan(step, x @ w_ih.T + b_ih + b_hh, hidden)
 
 
+def _masked(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    width, hidden = w_hh.shape
+    row = jnp.arange(hidden)
+    diagonal = row - row[:, None] + width // 2  # of every entry of the dense matrix
+    dense = jnp.where((diagonal >= 0) & (diagonal < width), w_hh[diagonal.clip(0, width - 1), row[:, None]], 0)
+    return _scan(lambda h, now: jnp.tanh(now + h @ dense.T), x @ w_ih.T + b_ih + b_hh, hidden)
+
+
 def _forward(run: Callable[..., Any], inputs: Inputs) -> Call:
     call = compiled(run, inputs, "x", *WEIGHTS)
     return lambda: (call(),)
@@ -104,3 +112,13 @@ def band_forward(inputs: Inputs) -> Call:
 def band_gradient(inputs: Inputs) -> Call:
     """The same with gradients."""
     return _gradient(_band, inputs)
+
+
+def masked_forward(inputs: Inputs) -> Call:
+    """The same as a product with the dense matrix, whose entries outside of the band are 0."""
+    return _forward(_masked, inputs)
+
+
+def masked_gradient(inputs: Inputs) -> Call:
+    """The same with gradients."""
+    return _gradient(_masked, inputs)
