@@ -24,7 +24,12 @@ BINARY = {"cuda": "cubin", "hip": "hsaco"}
 
 
 def compile_for(
-    target: GPUTarget, kernel: Any, types: dict[str, Any], constants: dict[str, Any], threads: int = 128
+    target: GPUTarget,
+    kernel: Any,
+    types: dict[str, Any],
+    constants: dict[str, Any],
+    threads: int = 128,
+    fused: bool = True,
 ) -> Any:
     """The compiled kernel: ``.asm`` has every stage of it, ``.metadata`` its shared memory."""
     names = list(inspect.signature(kernel.fn).parameters)
@@ -32,7 +37,7 @@ def compile_for(
     signature = {name: types.get(name, "constexpr") for name in names}
     aligned = {path: [["tt.divisibility", 16]] for path in _pointers(tuple(signature.values()))}
     source = ASTSource(kernel, signature, constexprs=constants, attrs=aligned)
-    options = {"num_warps": max(threads // target.warp_size, 1), "enable_fp_fusion": True}
+    options = {"num_warps": max(threads // target.warp_size, 1), "enable_fp_fusion": fused}
     compiled = triton.compile(source, target=target, options=options)
     assert len(compiled.asm[BINARY[target.backend]]) > 0
     return compiled

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..ops import band
+from ..ops import band, device
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
 from ..ops.product import multiply
@@ -42,6 +41,8 @@ _library.define(
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+_forward_on_device = device.late("scan", "scan", "forward")
+_backward_on_device = device.late("scan", "scan", "backward")
 
 
 def run(
@@ -79,17 +80,10 @@ def wanted(tensors: Sequence[Tensor]) -> list[bool]:
     return [torch.is_grad_enabled() and t.requires_grad for t in tensors]
 
 
-def _on_device(tensors: Sequence[Tensor]) -> bool:
-    """Whether the kernels of `feedbackward.triton` run."""
-    return tensors[0].device.type != "cpu" or os.environ.get("FEEDBACKWARD_DEVICE_KERNELS") == "triton"
-
-
 def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    if _on_device(tensors):
-        from ..triton import scan as device
-
-        return device.forward(tensors, *settings)
+    if device.takes(tensors[0]):
+        return list(_forward_on_device(tensors, *settings))
     made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
@@ -119,7 +113,7 @@ def _backward(
     written = [nothing] * outputs
     for i, y in zip(known.kept, kept, strict=True):
         written[i] = y
-    native = not _on_device(tensors)
+    native = not device.takes(tensors[0])
 
     def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
         if isinstance(a, Tensor):
@@ -132,9 +126,7 @@ def _backward(
         return start.add_(_outer(m, d_y[others], earlier, native)) if steps > 1 else start
 
     if not native:
-        from ..triton import scan as device
-
-        results = device.backward(tensors, saved, written, d, *settings)
+        results = _backward_on_device(tensors, saved, written, d, *settings)
         return _collect(known.step, known.adjoint, t, results, product)
     made = compiled(program, tuple(wanted), math.prod(lanes))
     results = torch.ops.feedbackward.scan_backward.default(
@@ -365,8 +357,9 @@ def _vmap_native(info: Any, in_dims: Any, tensors: list[Tensor], *settings: Any)
     return [*results, torch.empty(0, dtype=torch.uint8)], [*(0 for _ in results), None]
 
 
-_library.impl("scan_program", _forward, "CPU")
-_library.impl("scan_program_backward", _backward, "CPU")
+for _device in ("CPU", "CUDA"):
+    _library.impl("scan_program", _forward, _device)
+    _library.impl("scan_program_backward", _backward, _device)
 torch.library.register_fake("feedbackward::scan_program", _fake, lib=_library)
 torch.library.register_fake("feedbackward::scan_program_backward", _fake_backward, lib=_library)
 torch.library.register_autograd(

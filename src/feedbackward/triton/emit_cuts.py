@@ -31,14 +31,18 @@ def cuts_of(program: Program, order: Order, every_row: bool) -> dict[Value, tupl
     for v in values:
         if v.op == "concat":
             cuts[v].update(itertools.accumulate(a.rows for a in v.args[:-1]))
-        elif is_run(v):
-            cuts[v.args[0]].update((v.attr[0], v.attr[0] + v.rows))
+        elif v.op == "gather":
+            for start, end, source in runs_of(v.attr):
+                cuts[v].update((start, end))
+                if source >= 0:
+                    cuts[v.args[0]].update((source, source + end - start))
     changed = True
     while changed:
         changed = False
-        for a, b, start in ties:  # the rows of b are those of a from start on
-            down = {c - start for c in cuts[a] if start < c < start + b.rows}
-            up = {c + start for c in cuts[b]}
+        for a, b, start, end, other in ties:  # rows start .. end of a are those of b from other on
+            shift = other - start
+            down = {c + shift for c in cuts[a] if start < c < end}
+            up = {c - shift for c in cuts[b] if other < c < end + shift}
             if not (down <= cuts[b] and up <= cuts[a]):
                 cuts[b] |= down
                 cuts[a] |= up
@@ -49,21 +53,39 @@ def cuts_of(program: Program, order: Order, every_row: bool) -> dict[Value, tupl
     return found
 
 
-def is_run(v: Value) -> bool:
-    """Whether a value is neighboring rows of its argument."""
-    return v.op == "gather" and v.attr[0] >= 0 and v.attr == tuple(range(v.attr[0], v.attr[0] + v.rows))
+def runs_of(table: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """A gather as slices: first row, end, and the row of the argument that comes first, or -1; none if there are many.
+
+    Rows that are always 0 are a slice of their own.
+    """
+    runs: list[tuple[int, int, int]] = []
+    for row, source in enumerate(table):
+        if runs:
+            start, _, first = runs[-1]
+            if (source == first == -1) or (first >= 0 and source == first + row - start):
+                runs[-1] = start, row + 1, first
+                continue
+        if len(runs) == MOST:
+            return []
+        runs.append((row, row + 1, source))
+    return runs
 
 
-def _ties(program: Program, order: Order, values: list[Value]) -> Iterator[tuple[Value, Value, int]]:
+Tie = tuple[Value, Value, int, int, int]
+
+
+def _ties(program: Program, order: Order, values: list[Value]) -> Iterator[Tie]:
     for v in values:
         if v.op in POINTWISE:
-            yield from ((v, a, 0) for a in order.operands(v) if a.rows == v.rows > 1)
+            yield from ((v, a, 0, v.rows, 0) for a in order.operands(v) if a.rows == v.rows > 1)
         elif v.op == "concat":
-            starts = itertools.accumulate((a.rows for a in v.args), initial=0)
-            yield from ((v, a, start) for a, start in zip(v.args, starts, strict=False) if a.rows > 1)
-        elif is_run(v) and v.rows > 1:
-            yield v.args[0], v, v.attr[0]
+            start = 0
+            for a in v.args:
+                yield v, a, start, start + a.rows, 0
+                start += a.rows
+        elif v.op == "gather":
+            yield from ((v, v.args[0], start, end, source) for start, end, source in runs_of(v.attr) if source >= 0)
     leaves = {v.attr: v for v in values if v.op == "state"}
     for i, after in enumerate(program.after):
         if i in leaves and after is not leaves[i]:
-            yield leaves[i], after, 0
+            yield leaves[i], after, 0, after.rows, 0

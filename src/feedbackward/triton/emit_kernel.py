@@ -7,12 +7,12 @@
         state = checkpoint of the chunk;  for its steps: keep state; state = step(state, x[s])
         for its steps, the last one first: the adjoint, which reads what was kept
 
-Bytes moved: every sequence is read once per pass and lane, every output written once; backward reads the sequences twice
-where it replays, and writes and reads the states of a chunk, which fit the second-level cache. What bounds small
-programs is that memory once there are some ten thousand lanes, and the latency of one step below.
+Bytes moved: every sequence is read once, every output written once; backward reads the sequences twice where it
+replays, and writes and reads the states of a chunk, which fit the second-level cache. That memory bounds a program with
+some ten thousand lanes or more; with fewer, the latency of its step does.
 
-Addresses are 64-bit. A lane is a position along up to some axes (`scan` merges those that it can); along an axis of size
-1 the stride is 0, so that nothing is expanded.
+Addresses are 64-bit. A lane is a position along some axes (`scan` merges those that it can); along an axis of size 1
+the stride is 0, so that nothing is expanded.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def emit(
     Raises:
         TooWide: A tile would have more than `WIDEST` rows.
     """
-    return _Emission(program, dtype, axes, kinds, replay, save, backward).kernel
+    given = program, dtype, axes, kinds, replay, save, backward
+    kernel = _Emission(*given, exchanges=False).kernel
+    return _Emission(*given, exchanges=True).kernel if kernel.line_size else kernel
 
 
 class _Emission:
@@ -124,18 +126,19 @@ class _Emission:
         replay: Program | None,
         save: bool,
         backward: bool,
+        exchanges: bool,
     ) -> None:
         self.program, self.replay, self.axes = program, replay, axes
         self.kinds = list(kinds) or [None] * len(program.sequences)
-        self.save, self.backward = save, backward
+        self.save, self.backward, self.exchanges = save, backward, exchanges
         programs = [p for p in (program, replay) if p is not None]
         self.small = all(is_small(p) for p in programs)
         self.steps = {p: _Step(p, self.small) for p in programs}
-        widest = max(width_of(b - a) for step in self.steps.values() for c in step.widths for a, b in pairs(c))
-        if widest > WIDEST:
+        rows = max(b - a for step in self.steps.values() for c in step.widths for a, b in pairs(c))
+        if (widest := width_of(rows)) > WIDEST:
             raise TooWide(
-                f"scan: a step has values of {widest} rows for every lane, and the device's kernels take up to "
-                f"{WIDEST}; move the tensors to the CPU, or use backend=\"eager\""
+                f"scan: a step has values of {rows} rows for every lane, and the device's kernels take up to {WIDEST}; "
+                'move the tensors to the CPU, or use backend="eager"'
             )
         self.lanes = 32 if self.small else min(max(256 // widest, 1), 16)
         self.warps = 1 if self.small else min(max(self.lanes * widest // 128, 1), 16)
@@ -202,6 +205,7 @@ class _Emission:
     def _body(self, step: _Step, states: list[Tiles]) -> tuple[list[Tiles], list[Tiles]]:
         """One step: outputs and states after."""
         made: dict[Value, Tiles] = {}
+        self.writer.exposed = {}
         for v in step.order.values:
             op, operands = step.order.operation.get(v, (v.op, v.args))
             if v.op in LEAVES:
@@ -290,14 +294,14 @@ class _Emission:
 
         self.fetched = {}
         leaves = [v for v in step.order.values if v.op == "sequence"]
-        if step.exchanges:  # Triton runs no loads ahead here: what a step reads is loaded a step earlier
+        if self.exchanges:  # Triton runs no loads ahead here: what a step reads is loaded a step earlier
             clock("0")
             given = [self._fetch(v, step.cuts[v]) for v in leaves]
             for v, tiles in zip(leaves, given, strict=True):
                 self.fetched[v] = [text.let(tile, "now") for tile in tiles]
-        with text.block(f"for n in range({count}):" if step.exchanges else f"for n in {self._ahead(step, count)}:"):
+        with text.block(f"for n in range({count}):" if self.exchanges else f"for n in {self._ahead(step, count)}:"):
             coming = []
-            if step.exchanges:
+            if self.exchanges:
                 clock(f"tl.minimum(n + 1, {count} - 1)")
                 coming = [self._fetch(v, step.cuts[v]) for v in leaves]
             clock("n")
@@ -366,5 +370,4 @@ class _Step:
         self.order: Order = ordered(program, (), is_adjoint=False, narrow=False)
         self.cuts = cuts_of(program, self.order, small)
         self.state_cuts = [self.cuts[v] for v in program.after]
-        self.exchanges = any(v.op == "matrix" and not is_written_out(v.attr) for v in self.order.values)
         self.widths = [self.cuts[v] for v in (*self.order.values, *program.after)] or [(0, 1)]

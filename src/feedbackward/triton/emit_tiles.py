@@ -4,16 +4,18 @@ A value is a list of tiles, one between every two of its cuts (`emit_cuts`); a t
 power of two, and what lies behind row R is never read. What mixes the rows:
 
 - a slice is some of the tiles, a stack is all of them: nothing is computed;
-- another gather goes through `tl.gather`, an exchange between threads;
-- a product with a matrix of up to 64 entries is written out, entry by entry; for a larger one the argument goes through
-  a line of memory of the program instance's own, which stays in the first-level cache: stored, a barrier, read. Two
+- a product with a matrix of up to 64 entries is written out, entry by entry;
+- the argument of a larger product, and of a gather that is no slice, is exposed: stored in a line of memory of the
+  program instance's own, which stays in the first-level cache; a barrier; then every thread reads what it wants. Two
   lines take turns, step by step, so that no second barrier is needed: who writes a line has passed the barrier of the
   step between, and so has everybody who reads it. (A barrier orders memory within a program instance: PTX defines it
-  so; on AMD all its waves share one first-level cache, which takes their operations in order.)
+  so; on AMD all its waves share one first-level cache, which takes their operations in order. Triton's own gather is
+  for a few rows: for hundreds it compiles to tens of thousands of shuffles.)
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -86,6 +88,7 @@ class Writer:
         self.matrices: list[Matrix] = []
         self.line_rows = 0  # of the lines through which products go, in rows of one lane
         self.parity = "0"  # which of the two lines, as an expression
+        self.exposed: dict[tuple[str, ...], str] = {}  # the lines of what was exposed in this step
 
     def once(self, code: str) -> str:
         """The name of what is computed before the loops, found again by its code."""
@@ -129,7 +132,7 @@ class Writer:
         if op in POINTWISE:
             return self._pointwise(op, operands, cuts)
         if op == "concat":
-            return [tile for tiles, _ in operands for tile in tiles]
+            return self._stacked(operands, cuts)
         (source,) = operands
         if op == "gather":
             return [self._gather(source, v.attr[a:b]) for a, b in pairs(cuts)]
@@ -144,6 +147,14 @@ class Writer:
             names = [tiles_of[i if own[-1] > 1 else 0] for tiles_of, own in operands]
             tiles.append(self.text.let(expression(op, names, one, self.dtype)))
         return tiles
+
+    def _stacked(self, operands: Sequence[tuple[Tiles, Cuts]], cuts: Cuts) -> Tiles:
+        ends = [0]
+        for _, own in operands:
+            start = ends[-1]
+            ends += [start + c for c in own[1:]]
+        source = [tile for tiles, _ in operands for tile in tiles], ends
+        return [self._gather(source, range(a, b)) for a, b in pairs(cuts)]
 
     def _row(self, source: tuple[Tiles, Cuts], row: int) -> str:
         """One row, [lanes, 1]."""
@@ -163,23 +174,29 @@ class Writer:
         for tile, (a, b) in zip(tiles, pairs(cuts), strict=True):
             if tuple(table) == tuple(range(a, b)):
                 return tile
-        column, shape = self.column(rows), f"[{self.lanes}, {width_of(rows)}]"
+        shape = f"[{self.lanes}, {width_of(rows)}]"
         if len(set(table) - {-1}) <= 1:  # one row, wherever it is wanted
             row = f"tl.broadcast_to({self._row(source, max(table))}, {shape})"
             return self.text.let(f"tl.where({self._there(table)}, {row}, 0.0)" if -1 in table else row)
-        index = self._index(table)
-        found = ""
+        line, index, column = self._exposed(source), self._index(table), self.column(rows)
+        there = self.once(f"({column} < {rows}) & ({index} >= 0)" if -1 in table else f"{column} < {rows}")
+        return self.text.let(f"tl.load({line} + {index}, mask={there}, other=0.0)")
+
+    def _exposed(self, source: tuple[Tiles, Cuts]) -> str:
+        """Where every lane finds the rows of a value, [lanes, 1]; once in a step."""
+        tiles, cuts = source
+        if tuple(tiles) in self.exposed:
+            return self.exposed[tuple(tiles)]
+        start, self.line_rows = self.line_rows, self.line_rows + cuts[-1]
+        own = self.once(f"tl.arange(0, {self.lanes})[:, None] * {cuts[-1]}")
+        line = self.text.let(f"lines + {self.parity} * line_size + {start * self.lanes} + {own}", "line")
         for tile, (a, b) in zip(tiles, pairs(cuts), strict=True):
-            if not any(a <= r < b for r in table):
-                continue
-            own = self.once(f"tl.broadcast_to(tl.minimum(tl.maximum({index} - {a}, 0), {b - a - 1}), {shape})")
-            part = f"tl.gather({tile}, {own}, 1)" if b - a > 1 else tile
-            if found or any(not a <= r < b for r in table):
-                is_here = self.once(f"({index} >= {a}) & ({index} < {b})")
-                part = f"tl.where({is_here}, {part}, {found or '0.0'})"
-            found = self.text.let(part)
-        assert column
-        return found
+            column = self.column(b - a)
+            mask = f", mask=({own} >= 0) & ({column} < {b - a})" if b - a > 1 else ""
+            self.text.line(f"tl.store({line} + {a} + {column}, {tile}{mask})")
+        self.text.line("tl.debug_barrier()")
+        self.exposed[tuple(tiles)] = line
+        return line
 
     def _there(self, table: Sequence[int]) -> str:
         return self.once(f"{self._index(table)} >= 0")
@@ -227,18 +244,11 @@ class Writer:
         weights = f"w{self.matrices.index(m)}"
         if is_written_out(m):
             return self._written_out(m, weights, source, cuts)
-        start, self.line_rows = self.line_rows, self.line_rows + m.columns
-        line = self.text.let(f"lines + {self.parity} * line_size + {start * self.lanes}", "line")
-        own = self.once(f"tl.arange(0, {self.lanes})[:, None] * {m.columns}")
-        for tile, (a, b) in zip(source[0], pairs(source[1]), strict=True):
-            column = self.column(b - a)
-            mask = f", mask=({own} >= 0) & ({column} < {b - a})" if b - a > 1 else ""
-            self.text.line(f"tl.store({line} + {own} + {a} + {column}, {tile}{mask})")
-        self.text.line("tl.debug_barrier()")
+        line = self._exposed(source)
         products = []
         for a, b in pairs(cuts):
             row = self.once(f"{a} + {self.column(b - a)}")
-            common = f"{line} + {own}, {weights}, {row}, {row} < {b}, {m.rows}"
+            common = f"{line}, {weights}, {row}, {row} < {b}, {m.rows}"
             shape = f"{self.lanes}, {width_of(b - a)}, {self.dtype}"
             if m.kind == "banded":
                 diagonals = m.lower + m.upper + 1
@@ -278,4 +288,4 @@ def entries(m: Matrix, row: int) -> list[tuple[int, int]]:
 
 def pairs(cuts: Cuts) -> list[tuple[int, int]]:
     """The tiles' first rows and ends."""
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))

@@ -20,6 +20,7 @@ from ..engine.programs import Tensors, differentiated
 from ..ops import band
 from .emit_kernel import Before, Kernel, emit
 from .emit_source import kernel_of
+from .launch import guard
 from .scan_adjoint import Backward, backward_of
 
 _DTYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
@@ -86,10 +87,13 @@ def backward(
     shapes = [(steps, *lanes, v.rows) for v in step.outputs] + [(*lanes, rows) for rows in step.states]
     d = [x if x.numel() else zero.expand(shape) for x, shape in zip(d, shapes, strict=True)]
     _, back = backward_kernel(program, tuple(wanted), like.dtype, 1)
-    extra = [
-        written_outputs[e if isinstance(e, int) else written.trails[e.state]] if isinstance(e, int) or e.output else zero
-        for e in back.extra
-    ]
+
+    def tensor(e: int | Before) -> Tensor:
+        if isinstance(e, int):
+            return written_outputs[e]
+        return written_outputs[written.trails[e.state]] if e.output else zero
+
+    extra = [tensor(e) for e in back.extra]
     call.give("held", t.held)
     call.give("sequence", [*t.sequences, *extra, *d[: len(step.outputs)]])
     call.give("before", t.before)
@@ -148,7 +152,8 @@ class _Call:
             arguments.append(self.like.new_empty(grid * 2 * made.line_size))
         first, direction = (self.steps - 1, -1) if self.reverse else (0, 1)
         arguments += [self.steps, self.every, first, direction, math.prod(self.lanes), *sizes[1:]]
-        kernel_of(made.text)[(grid,)](*arguments, num_warps=made.warps, enable_fp_fusion=False)
+        with guard(self.like.device):
+            kernel_of(made.text)[(grid,)](*arguments, num_warps=made.warps, enable_fp_fusion=False)
 
 
 def merged(

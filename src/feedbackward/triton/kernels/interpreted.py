@@ -25,16 +25,8 @@ def _function(of: Callable[..., torch.Tensor]) -> Callable[..., Any]:
     return apply
 
 
-exp, expm1, log, log1p, log2, log10 = map(
-    _function, (torch.exp, torch.expm1, torch.log, torch.log1p, torch.log2, torch.log10)
-)
-sin, cos, tan, asin, acos, atan = map(
-    _function, (torch.sin, torch.cos, torch.tan, torch.asin, torch.acos, torch.atan)
-)
-sinh, cosh, tanh, asinh, acosh, atanh = map(
-    _function, (torch.sinh, torch.cosh, torch.tanh, torch.asinh, torch.acosh, torch.atanh)
-)
-erf, erfc, floor, ceil, trunc, rint = map(
-    _function, (torch.erf, torch.erfc, torch.floor, torch.ceil, torch.trunc, torch.round)
-)
-pow, atan2, fmod = map(_function, (torch.pow, torch.atan2, torch.fmod))
+_NAMES = (
+    "exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc "
+    "floor ceil trunc pow atan2 fmod"
+).split()
+globals().update({name: _function(getattr(torch, name)) for name in _NAMES}, rint=_function(torch.round))

@@ -1,8 +1,8 @@
 """Products with matrices whose argument lies in a line of memory, in Triton.
 
 Every lane of a program instance reads the same weights, once for all of its lanes; with one lane of 1024 rows and 17
-diagonals these are 17 loads of the weights and 17 of the line, all from the first-level cache. The sums run in the order
-of the columns, whatever the number of lanes.
+diagonals these are 17 loads of the weights and 17 of the line, all from the first-level cache. Sums run in the order of
+the columns, whatever the number of lanes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ def dense_product(
     """
     total = tl.zeros([LANES, WIDTH], DTYPE)
     if HEIGHT == ROWS:
-        for k in tl.range(0, DEPTH, loop_unroll_factor=8):
+        for k in tl.range(0, DEPTH, loop_unroll_factor=4):
             w = tl.load(weights + k * ROWS + row, mask=valid, other=0.0)
-            total = tl.fma(tl.broadcast_to(w, [LANES, WIDTH]), tl.broadcast_to(tl.load(line + k), [LANES, WIDTH]), total)
+            a = tl.load(line + k)
+            total = tl.fma(tl.broadcast_to(w, [LANES, WIDTH]), tl.broadcast_to(a, [LANES, WIDTH]), total)
     else:
         start = row // HEIGHT * DEPTH
-        for k in tl.range(0, DEPTH, loop_unroll_factor=8):
+        for k in tl.range(0, DEPTH, loop_unroll_factor=4):
             w = tl.load(weights + k * ROWS + row, mask=valid, other=0.0)
             a = tl.load(line + start + k, mask=valid, other=0.0)
             total = tl.fma(tl.broadcast_to(w, [LANES, WIDTH]), tl.broadcast_to(a, [LANES, WIDTH]), total)
