@@ -36,6 +36,7 @@ def cuts_of(program: Program, order: Order, every_row: bool) -> dict[Value, tupl
                 cuts[v].update((start, end))
                 if source >= 0:
                     cuts[v.args[0]].update((source, source + end - start))
+    uncut = {v: (0, v.rows) for v in values}
     changed = True
     while changed:
         changed = False
@@ -47,10 +48,10 @@ def cuts_of(program: Program, order: Order, every_row: bool) -> dict[Value, tupl
                 cuts[b] |= down
                 cuts[a] |= up
                 changed = True
+            if max(len(cuts[a]), len(cuts[b])) > MOST + 2:
+                return uncut
     found = {v: tuple(sorted({0, v.rows, *(c for c in cuts[v] if 0 < c < v.rows)})) for v in values}
-    if max((len(c) for c in found.values()), default=0) > MOST + 1:
-        return {v: (0, v.rows) for v in values}
-    return found
+    return uncut if max((len(c) for c in found.values()), default=0) > MOST + 1 else found
 
 
 def runs_of(table: tuple[int, ...]) -> list[tuple[int, int, int]]:
