@@ -36,7 +36,7 @@ def cuts_of(program: Program, order: Order, every_row: bool) -> dict[Value, tupl
                 cuts[v].update((start, end))
                 if source >= 0:
                     cuts[v.args[0]].update((source, source + end - start))
-    uncut = {v: (0, v.rows) for v in values}
+    uncut: dict[Value, tuple[int, ...]] = {v: (0, v.rows) for v in values}
     changed = True
     while changed:
         changed = False
