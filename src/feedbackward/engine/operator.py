@@ -113,19 +113,18 @@ def _backward(
     written = [nothing] * outputs
     for i, y in zip(known.kept, kept, strict=True):
         written[i] = y
-    native = not device.takes(tensors[0])
 
     def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
         if isinstance(a, Tensor):
-            return _outer(m, d_y, a, native)
+            return _outer(m, d_y, a, native=True)
         if a.op == "sequence":
-            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native)
+            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
         parts = states_before(written[known.trails[a.attr]], t.before[a.attr], reverse)
         (first, initial), (others, earlier) = parts
-        start = _outer(m, d_y[first], initial, native)
-        return start.add_(_outer(m, d_y[others], earlier, native)) if steps > 1 else start
+        start = _outer(m, d_y[first], initial, native=True)
+        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
 
-    if not native:
+    if device.takes(tensors[0]):
         results = _backward_on_device(tensors, saved, written, d, *settings)
         return _collect(known.step, known.adjoint, t, results, product)
     made = compiled(program, tuple(wanted), math.prod(lanes))

@@ -16,6 +16,7 @@ import torch
 
 # operator: module of feedbackward.triton, function in it
 LAUNCHERS = {
+    "band_outer": ("band", "outer"),
     "cascade": ("cascade", "forward"),
     "cascade_backward": ("cascade", "backward"),
     "linear_recurrence": ("linear", "forward"),

@@ -1,0 +1,64 @@
+"""Products with banded matrices on the device: what ``feedbackward::band_matmul`` and ``band_outer`` compute."""
+
+from __future__ import annotations
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from .kernels import band as kernels
+from .launch import guard
+
+_LANES, _ROWS, _CHUNK = 8, 128, 1024
+_DTYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
+def matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
+    """The products of x (..., n) with the matrix of ``weight`` (lower + upper + 1, n)."""
+    n = x.shape[-1]
+    flat = x.reshape(-1, n)
+    flat = flat if flat.stride(1) == 1 else flat.contiguous()
+    y = x.new_empty(flat.shape)
+    grid = -(-n // _ROWS) * -(-len(flat) // _LANES)
+    with guard(x.device):
+        kernels.product[(grid,)](
+            flat,
+            flat.stride(0),
+            weight.contiguous(),
+            y,
+            len(flat),
+            n,
+            lower,
+            lower + upper + 1,
+            LANES=_LANES,
+            ROWS=_ROWS,
+            DTYPE=_DTYPES[x.dtype],
+            num_warps=4,
+            enable_fp_fusion=False,
+        )
+    return y.reshape(x.shape)
+
+
+def outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
+    """The sums of d_y[l, i] x[l, i + d - lower] over l: (lower + upper + 1, n) from two (count, n)."""
+    count, n = x.shape
+    chunks, diagonals = max(-(-count // _CHUNK), 1), lower + upper + 1
+    parts = x.new_empty(chunks, diagonals, n)
+    if parts.numel():
+        with guard(x.device):
+            kernels.outer[(-(-n // _ROWS) * diagonals * chunks,)](
+                d_y.contiguous(),
+                x.contiguous(),
+                parts,
+                count,
+                n,
+                lower,
+                diagonals,
+                CHUNK=_CHUNK,
+                LANES=_LANES,
+                ROWS=_ROWS,
+                DTYPE=_DTYPES[x.dtype],
+                num_warps=4,
+                enable_fp_fusion=False,
+            )
+    return parts.sum(0)
