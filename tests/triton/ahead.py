@@ -57,8 +57,8 @@ def compile_for(target: GPUTarget, call: Launch) -> Any:
     """The compiled kernel: ``.asm`` has every stage of it, ``.metadata`` its shared memory and more."""
     names = list(inspect.signature(call.kernel.fn).parameters)
     types = tuple(_type(one) for one in call.arguments)
-    signature = dict(zip(names, types, strict=False)) | dict.fromkeys(call.constants, "constexpr")
-    assert list(signature) == names
+    known = dict(zip(names, types, strict=False)) | dict.fromkeys(call.constants, "constexpr")
+    signature = {name: known[name] for name in names}
     aligned = {path: [["tt.divisibility", 16]] for path in _pointers(types)}
     source = ASTSource(call.kernel, signature, constexprs=call.constants, attrs=aligned)
     options = {"num_warps": max(call.threads // target.warp_size, 1), "enable_fp_fusion": True}

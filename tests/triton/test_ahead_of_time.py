@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,41 +14,71 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 from ahead import TARGETS, compile_for, recorded
 
-from feedbackward.triton import linear
+from feedbackward.triton import cascade, linear
 
 ALL = pytest.mark.parametrize("target", TARGETS)
-LARGE = 2**31 + 16  # a stride: no memory of that size is needed
+
+
+def filter_both_ways(x, b, a, state=None, hop=0, linear=False):
+    y, after = cascade.forward(x, b, a, state, -1, hop, linear)
+    cascade.backward(y, after, x, b, a, state, -1, hop, linear, 15)
 
 
 @ALL
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64], ids=str)
-@pytest.mark.parametrize("lead", [(), (3, 5)], ids=str)
-def test_linear_recurrence(target, dtype, lead, monkeypatch):
+def test_a_bank(target, monkeypatch):
     calls = recorded(monkeypatch)
-    x = torch.zeros(*lead, 4096, dtype=dtype)
-    initial = torch.zeros(lead, dtype=dtype)
-    for decay in (x, x[..., :1]):
-        linear.forward(x, decay, None, -1)
-        linear.backward(x, x, decay, initial, -1, 7)
-    assert len(calls) >= 8
+    filter_both_ways(torch.zeros(32, 1, 16000), torch.zeros(128, 1, 3), torch.zeros(128, 1, 2))
+    assert {call.kernel.fn.__name__ for call in calls} == {"forward", "chain", "adjoint"}
     for call in calls:
         compile_for(TARGETS[target], call)
 
 
-def test_contiguous_time_moves_16_bytes_an_instruction_without_shared_memory(monkeypatch):
+@ALL
+def test_one_long_signal_of_complex_numbers(target, monkeypatch):
     calls = recorded(monkeypatch)
-    x = torch.zeros(4096, 256)
+    x = torch.zeros(1_000_000, dtype=torch.complex64)
     linear.forward(x, x, None, -1)
+    linear.backward(x, x, x[:1], torch.zeros((), dtype=x.dtype), -1, 7)
+    assert {call.kernel.fn.__name__ for call in calls} == {"forward", "compose", "chain", "adjoint"}
+    for call in calls:
+        compile_for(TARGETS[target], call)
+
+
+@pytest.mark.parametrize(
+    ("sections", "order", "hop", "dtype"),
+    [(2, 2, 0, torch.float64), (1, 2, 100, torch.float32), (1, 3, 0, torch.float32), (1, 10, 0, torch.float32)],
+    ids=str,
+)
+def test_other_filters(sections, order, hop, dtype, monkeypatch):
+    calls = recorded(monkeypatch)
+    frames = (10,) if hop else ()
+    b, a = (torch.zeros(*frames, sections, n, dtype=dtype) for n in (order + 1, order))
+    state = torch.zeros(3, sections, order, dtype=dtype)
+    filter_both_ways(torch.zeros(3, 1000, dtype=dtype), b, a, state, hop, hop > 0)
+    for call in calls:
+        compile_for(TARGETS["sm_90"], call)
+
+
+def test_sizes_beyond_32_bits(monkeypatch):
+    """Numbers of 64 bits where such sizes demand them: the same kernels, of wider types."""
+    calls = recorded(monkeypatch)
+    cascade.forward(torch.zeros(3, 1000), torch.zeros(1, 3), torch.zeros(1, 2), None, -1, 0, False)
+
+    def widened(argument):
+        if isinstance(argument, tuple):
+            return tuple(widened(one) for one in argument)
+        return 2**31 + 16 if isinstance(argument, int) else argument
+
+    wide = replace(calls[-1], arguments=tuple(widened(one) for one in calls[-1].arguments))
+    compile_for(TARGETS["sm_90"], wide)
+
+
+def test_contiguous_time_moves_16_bytes_an_instruction(monkeypatch):
+    """What a thread loads and stores of its own row is for that thread alone: no shared memory, but for a maximum."""
+    calls = recorded(monkeypatch)
+    cascade.forward(torch.zeros(32, 1, 16000), torch.zeros(128, 1, 3), torch.zeros(128, 1, 2), None, -1, 0, False)
     compiled = compile_for(TARGETS["sm_90"], calls[-1])
-    loads = re.findall(r"ld\.global\S*", compiled.asm["ptx"])
-    stores = re.findall(r"st\.global\S*", compiled.asm["ptx"])
-    assert loads.count("ld.global.v4.b32") >= 4
-    assert set(stores) == {"st.global.v4.b32"}
-    assert compiled.metadata.shared == 0
-
-
-def test_strides_beyond_32_bits(monkeypatch):
-    calls = recorded(monkeypatch)
-    x = torch.empty(1).as_strided((3, 64), (LARGE, 1)) if False else torch.empty((1, 64)).expand(3, 64)
-    linear.forward(x, x, None, -1)
-    assert calls
+    instructions = re.findall(r"(?:ld|st)\.(?:global|shared)\S*", compiled.asm["ptx"])
+    assert instructions.count("ld.global.v4.b32") == 2  # the 8 samples of a run
+    assert instructions.count("st.global.v4.b32") == 2
+    assert compiled.metadata.shared <= 64

@@ -19,6 +19,7 @@ from .launch import BLOCK, blocks, launch
 from .segments import cut_frames, cut_held, link
 
 STATES = 8  # of the sections that one pass takes; a section of higher order is a pass of its own
+STATES_BACK = 4  # the same in backward, whose code is several times longer: compiling it takes seconds
 LINKED = 16  # states: with more, linking segments would cost more than walking
 LINKED_FRAMES = 4  # the same where every segment has an F of its own
 WORTH_SUMMING = 16  # lanes that share a signal: the gradients of fewer are summed outside the kernel
@@ -29,7 +30,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """y, (..., T, ...), and the state after the last sample, (..., sections, order); both contiguous."""
     after = []
-    for group in _groups(b, a):
+    for group in _groups(b, a, STATES):
         call = _Call(x, *_of(group, b, a, state), dim, hop, linear)
         x, last = call.forward()
         after.append(last)
@@ -43,7 +44,7 @@ def backward(
     """The gradients of x, b, a and state; what bit i of ``wanted`` does not ask for is empty."""
     calls = []
     signal = x
-    groups = list(_groups(b, a))
+    groups = list(_groups(b, a, STATES_BACK))
     for i, group in enumerate(groups):
         calls.append(_Call(signal, *_of(group, b, a, state), dim, hop, linear))
         if i + 1 < len(groups):
@@ -65,10 +66,10 @@ def backward(
     )
 
 
-def _groups(b: Tensor, a: Tensor) -> Iterator[tuple[int, int]]:
+def _groups(b: Tensor, a: Tensor, states: int) -> Iterator[tuple[int, int]]:
     """The first section and the number of sections of every pass."""
     order = max(b.shape[-1] - 1, a.shape[-1])
-    size = max(STATES // max(order, 1), 1)
+    size = max(states // max(order, 1), 1)
     for first in range(0, b.shape[-2], size):
         yield first, min(size, b.shape[-2] - first)
 
@@ -113,8 +114,10 @@ class _Call:
         else:
             self.cut = cut_held(self.count, self.steps, memory if self.forgets else 0)
         self.segmented = self.cut.count > 1
-        hop = self.cut.length
-        self.run = min(8 if self.states <= 8 else 4 if self.states <= 16 else 1, 1 << (hop.bit_length() - 1))
+        # K: how many samples a thread holds in registers; no more than a frame has.
+        most = 1 << (self.cut.length.bit_length() - 1)
+        self.run = min(8 if self.states <= 8 else 4 if self.states <= 16 else 1, most)
+        self.run_back = min(8 if self.states <= 2 else 4 if self.states <= 4 else 2 if self.states <= 8 else 1, most)
 
     def forward(self) -> tuple[Tensor, Tensor]:
         y = self.x.new_empty(with_time(self.lanes.shape, self.steps, self.dim))
@@ -130,7 +133,7 @@ class _Call:
         """The gradients of x, b, a and state; those that were not asked for are of no use."""
         lanes, x, like = self.lanes, self.x, self.like
         layouts = {"y": lanes.signal(d_y, self.dim)}
-        sharing = lanes.sharing(x, self.dim) if want_x and self.run * self.parts % 4 == 0 else 1
+        sharing = lanes.sharing(x, self.dim) if want_x and self.run_back * self.parts % 4 == 0 else 1
         shared = sharing >= WORTH_SUMMING
         d_x = walked = like
         if want_x and shared:
@@ -174,9 +177,8 @@ class _Call:
         at = self.at | more
         self.merged = dict(zip(at, self.lanes.merge(*at.values()), strict=True))
 
-    def _width(self, name: str) -> int:
-        multiples = (self.steps, self.cut.length, self.run)
-        return self.merged[name].width(*multiples) if name in self.merged else 1
+    def _width(self, name: str, run: int) -> int:
+        return self.merged[name].width(self.steps, self.cut.length, run) if name in self.merged else 1
 
     def _rows(self, *segments: int) -> Tensor:
         return self.like.new_empty(self.states, *segments, self.count)
@@ -195,11 +197,11 @@ class _Call:
             (self.count, segments, self.steps, self.cut.length, self.period, self.cut.rounds, *self.frames),
         )
 
-    def _constants(self) -> dict[str, int | bool]:
+    def _constants(self, run: int) -> dict[str, int | bool]:
         return {
             "STATE": self.state is not None, "SEGMENTED": self.segmented, "LINEAR": self.linear,
             "S": self.sections, "N": self.order, "NB": self.b_terms, "NA": self.a_terms, "P": self.parts,
-            "K": self.run, "V_X": self._width("x"), "V_Y": self._width("y"), "BLOCK": BLOCK,
+            "K": run, "V_X": self._width("x", run), "V_Y": self._width("y", run), "BLOCK": BLOCK,
         }  # fmt: skip
 
     def _launch(
@@ -212,7 +214,7 @@ class _Call:
         launch(
             kernels.forward, grid, x.data, b.data, a.data, before.data, starts, tame, y.data, after, ends,
             self.lanes.sizes, x.strides, b.strides, a.strides, before.strides, y.strides, *at, x.step, y.step, *counts,
-            like=x.data, PASS=what, **self._constants(),
+            like=x.data, PASS=what, **self._constants(self.run),
         )  # fmt: skip
 
     def _adjoint(
@@ -223,7 +225,7 @@ class _Call:
         dx = self.merged.get("dx", x)
         shared = what == "shared"
         *at, counts = self._counts(self.cut.count)
-        capacity = self.cut.rounds * -(-self.cut.length // self.run)
+        capacity = self.cut.rounds * -(-self.cut.length // self.run_back)
         runs = self.like.new_empty(capacity, self.states, self.cut.count, self.count) if parameters else starts
         sharing = self.lanes.sharing(self.x, self.dim) if shared else 1
         programs = blocks(sharing) * (self.count // max(sharing, 1)) * self.cut.count
@@ -234,7 +236,7 @@ class _Call:
             self.lanes.sizes, x.strides, b.strides, a.strides, before.strides, y.strides, *at, dx.strides,
             x.step, y.step, dx.step, *counts, capacity, sharing,
             like=x.data, ENDS=what == "ends", PARAMETERS=parameters, D_X=what in ("rows", "shared"), SHARED=shared,
-            V_DX=self._width("dx"), **self._constants(),
+            V_DX=self._width("dx", self.run_back), **self._constants(self.run_back),
         )  # fmt: skip
 
     def _starts(self) -> tuple[Tensor, Tensor]:

@@ -125,11 +125,11 @@ def forward(
         skipped = tl.cast(r, tl.int64) * hop
         there = tl.minimum(count - skipped, hop)
         frame = segment * rounds + r
-        b_now = frame_of(b, frame, b_frames, b_at, live, S, NB, P, C)
-        a_now = frame_of(a, frame, a_frames, a_at, live, S, NA, P, C)
+        b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+        a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
         if LINEAR:
-            b_next = frame_of(b, frame + 1, b_frames, b_at, live, S, NB, P, C)
-            a_next = frame_of(a, frame + 1, a_frames, a_at, live, S, NA, P, C)
+            b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
+            a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)
         for t in range(0, hop, K):
             left = there - t
             at = skipped + t

@@ -151,11 +151,11 @@ def adjoint(
             skipped = tl.cast(r, tl.int64) * hop
             there = tl.minimum(count - skipped, hop)
             frame = segment * rounds + r
-            b_now = frame_of(b, frame, b_frames, b_at, live, S, NB, P, C)
-            a_now = frame_of(a, frame, a_frames, a_at, live, S, NA, P, C)
+            b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+            a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
             if LINEAR:
-                b_next = frame_of(b, frame + 1, b_frames, b_at, live, S, NB, P, C)
-                a_next = frame_of(a, frame + 1, a_frames, a_at, live, S, NA, P, C)
+                b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
+                a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)
             for c in range(parts):
                 left = there - c * K
                 at = skipped + c * K
@@ -183,11 +183,11 @@ def adjoint(
         skipped = r * hop
         there = tl.minimum(count - skipped, hop)
         frame = segment * rounds + r
-        b_now = frame_of(b, frame, b_frames, b_at, live, S, NB, P, C)
-        a_now = frame_of(a, frame, a_frames, a_at, live, S, NA, P, C)
+        b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+        a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
         if LINEAR:
-            b_next = frame_of(b, frame + 1, b_frames, b_at, live, S, NB, P, C)
-            a_next = frame_of(a, frame + 1, a_frames, a_at, live, S, NA, P, C)
+            b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
+            a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)
         b_totals = zeros(v, S * NB * P, C)
         a_totals = zeros(v, S * NA * P, C)
         if LINEAR:

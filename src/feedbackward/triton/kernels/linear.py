@@ -61,7 +61,9 @@ def forward(
     x += offset_of(lane, sizes, x_lanes) + first * x_step
     d += offset_of(lane, sizes, d_lanes) + first * d_step
     y += offset_of(lane, sizes, y_lanes) + first * y_step
-    held = load_rows(d, 1, live, P)
+    held = zeros(v, P, C)
+    if not VARYING:
+        held = load_rows(d, 1, live, P)
     # A range that ends at a maximum over threads: what a thread has no samples for, it leaves alone.
     longest = tl.max(count, 0) if walk else tl.minimum(tl.cast(steps, tl.int64), length)
     for t in range(0, longest, K):
@@ -106,7 +108,9 @@ def adjoint(
     d += offset_of(lane, sizes, d_lanes) + first * d_step
     d_y += offset_of(lane, sizes, y_lanes) + first * y_step
     d_x += offset_of(lane, sizes, dx_lanes) + first * dx_step
-    held = load_rows(d, 1, live, P)
+    held = zeros(v, P, C)
+    if not VARYING:
+        held = load_rows(d, 1, live, P)
     if DECAY:
         h = zeros(v, P, C)
         if STATE:
