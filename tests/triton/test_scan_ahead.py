@@ -3,96 +3,100 @@
 from __future__ import annotations
 
 import pytest
-import scanning  # noqa: F401 (it puts the examples on the path)
+import scanning
 import torch
-from ahead import TARGETS, compile_for
+from ahead import TARGETS, Launch, compile_for, recorded
 from torch import nn
 
 import feedbackward as fb
-from feedbackward.engine.adapt import as_cell
-from feedbackward.engine.arguments import validated
-from feedbackward.engine.prepare import prepare
-from feedbackward.triton.emit_kernel import Kernel
-from feedbackward.triton.emit_source import kernel_of
-from feedbackward.triton.scan import backward_kernel, forward_kernel
+from feedbackward.ops import device
+from feedbackward.triton import band
 
-from cells import CELLS  # isort: skip
-
-POINTERS = {torch.float32: "*fp32", torch.float64: "*fp64"}
+from cells import CELLS  # isort: skip (scanning puts the examples on the path)
 
 
-def example(name):
-    """Cell, first carry and sequence."""
+@pytest.fixture
+def launches(monkeypatch):
+    """What a cell launches, forward and backward; nothing runs."""
+    monkeypatch.setattr(device, "takes", lambda tensor: True)
+    calls = recorded(monkeypatch)
+
+    def of(name, dtype=torch.float32) -> list[Launch]:
+        calls.clear()
+        scanning.outcome(*example(name, dtype), check=False)
+        return list(calls)
+
+    return of
+
+
+def example(name, dtype):
+    """Cell, first carry, sequence and parameters."""
+    zeros = lambda *shape: torch.zeros(shape, dtype=dtype)  # noqa: E731
     if name == "banded":
-        band = torch.randn(17, 1024)
+        band = torch.randn(17, 1024, dtype=dtype)
         cell = lambda h, x: ((y := torch.tanh(fb.band_matmul(h, band, 8, 8) + x)), y)  # noqa: E731
-        return cell, torch.zeros(16, 1024), torch.zeros(5, 16, 1024)
+        return cell, zeros(16, 1024), zeros(5, 16, 1024), [band]
+    if name == "two axes":
+        a, b = torch.randn(5, 1, 1, dtype=dtype), torch.randn(4, 3, dtype=dtype)
+        cell = lambda s, x: ((y := torch.tanh(a * s + b * x)), y.sum(-1))  # noqa: E731
+        return cell, zeros(5, 4, 3), zeros(6, 5, 1, 3), [a, b]
     if name == "lstm_512":
-        return nn.LSTMCell(16, 512), (torch.zeros(4, 512), torch.zeros(4, 512)), torch.zeros(5, 4, 16)
-    return CELLS[name](batch=3, steps=5, dtype=torch.float32)[:3]
-
-
-def kernels(name, dtype=torch.float32, axes=1) -> tuple[Kernel, Kernel]:
-    cell, init, xs = example(name)
-    prepared, _ = prepare(cell, as_cell(cell), validated(init, xs, 0, None).form)
-    program = prepared.program
-    count = len(program.held) + len(program.matrices) + len(program.sequences) + len(program.states)
-    given = prepared.text, (True,) * count, dtype, axes
-    return forward_kernel(*given), backward_kernel(*given)[0]
-
-
-def types(kernel, dtype):
-    """Of every argument of an emitted kernel, by its name."""
-    found = {}
-    for name in kernel_of(kernel.text).arg_names:
-        if name == "table":
-            found[name] = "*i32"
-        elif name in ("steps", "every", "first", "direction", "lanes") or name.startswith("size"):
-            found[name] = "i32"
-        elif name.endswith(("_time", "_row")) or "_axis" in name:
-            found[name] = "i64"
-        else:
-            found[name] = POINTERS[dtype]
-    return found
+        cell = nn.LSTMCell(16, 512, dtype=dtype)
+        return cell, (zeros(4, 512), zeros(4, 512)), zeros(5, 4, 16), list(cell.parameters())
+    return CELLS[name](batch=3, steps=5, dtype=dtype)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
-    ("name", "dtype", "axes"),
+    ("name", "dtype"),
     [
-        ("compressor", torch.float32, 1),
-        ("fitzhugh_nagumo", torch.float64, 2),
-        ("kuramoto", torch.float32, 3),
-        ("banded", torch.float32, 1),
+        ("compressor", torch.float32),
+        ("fitzhugh_nagumo", torch.float64),
+        ("two axes", torch.float32),
+        ("kuramoto", torch.float32),
+        ("banded", torch.float32),
     ],
 )
-def test_emitted_kernels_compile(name, dtype, axes, target):
-    for kernel in kernels(name, dtype, axes):
-        threads = kernel.warps * TARGETS[target].warp_size
-        compile_for(TARGETS[target], kernel_of(kernel.text), types(kernel, dtype), {}, threads, fused=False)
+def test_emitted_kernels_compile(launches, name, dtype, target):
+    calls = launches(name, dtype)
+    assert len(calls) == 2
+    for call in calls:
+        compile_for(TARGETS[target], call)
 
 
-def test_gates_need_no_exchange_between_threads():
-    """Slices and stacks are tiles; a step of an LSTM waits once, for its state, and a step of its adjoint twice."""
-    forward, backward = kernels("lstm_512")
-    assert "tl.gather" not in forward.text + backward.text
-    assert forward.text.count("debug_barrier") == 1
-    compiled = compile_for(TARGETS["sm_90"], kernel_of(forward.text), types(forward, torch.float32), {}, 128, False)
+@pytest.mark.parametrize("target", TARGETS)
+def test_banded_products_compile(monkeypatch, target):
+    calls = recorded(monkeypatch)
+    x = torch.zeros(70, 50)
+    band.matmul(x, torch.zeros(4, 50), 2, 1)
+    band.outer(x, x, 2, 1)
+    for call in calls:
+        compile_for(TARGETS[target], call)
+    assert len(calls) == 2
+
+
+def test_gates_need_no_exchange_between_threads(launches):
+    """Slices and stacks are tiles: a step of an LSTM waits once, for its state, and keeps to registers but for that."""
+    forward, backward = launches("lstm_512")
+    assert source(forward).count("debug_barrier") == 1
+    assert source(backward).count("debug_barrier") == 5  # replay, the step again, its adjoint; and twice for a chunk
+    compiled = compile_for(TARGETS["sm_90"], forward)
     assert compiled.metadata.shared == 0
     assert compiled.asm["ptx"].count("bar.sync") == 1
 
 
-def test_a_filter_keeps_to_registers_and_reads_ahead():
-    forward, backward = kernels("one_pole")
-    assert "debug_barrier" not in forward.text + backward.text
-    compiled = compile_for(TARGETS["sm_90"], kernel_of(forward.text), types(forward, torch.float32), {}, 32, False)
-    assert "cp.async" in compiled.asm["ptx"]
+def test_a_filter_keeps_to_registers_and_reads_ahead(launches):
+    forward, backward = launches("one_pole")
+    assert "debug_barrier" not in source(forward) + source(backward)
+    assert "cp.async" in compile_for(TARGETS["sm_90"], forward).asm["ptx"]
 
 
-def test_nothing_is_fused_or_approximated_that_the_source_does_not_say():
-    forward, _ = kernels("compressor")
-    compiled = compile_for(TARGETS["sm_80"], kernel_of(forward.text), types(forward, torch.float32), {}, 32, False)
-    ptx = compiled.asm["ptx"]
+def test_nothing_is_fused_or_approximated_that_the_source_does_not_say(launches):
+    ptx = compile_for(TARGETS["sm_80"], launches("compressor")[0]).asm["ptx"]
     assert "div.full" not in ptx
     assert "sqrt.approx" not in ptx
     assert "mul.f32" not in ptx  # only mul.rn.f32, which is never contracted
+
+
+def source(call: Launch) -> str:
+    return call.kernel.src

@@ -7,7 +7,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .kernels import band as kernels
-from .launch import guard
+from .launch import blocks, launch
 
 _LANES, _ROWS, _CHUNK = 8, 128, 1024
 _DTYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
@@ -19,46 +19,31 @@ def matmul(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
     flat = x.reshape(-1, n)
     flat = flat if flat.stride(1) == 1 else flat.contiguous()
     y = x.new_empty(flat.shape)
-    grid = -(-n // _ROWS) * -(-len(flat) // _LANES)
-    with guard(x.device):
-        kernels.product[(grid,)](
-            flat,
-            flat.stride(0),
-            weight.contiguous(),
-            y,
-            len(flat),
-            n,
-            lower,
-            lower + upper + 1,
-            LANES=_LANES,
-            ROWS=_ROWS,
-            DTYPE=_DTYPES[x.dtype],
-            num_warps=4,
-            enable_fp_fusion=False,
-        )
+    launch(
+        kernels.product,
+        (blocks(n, _ROWS) * blocks(len(flat), _LANES),),
+        *(flat, flat.stride(0), weight.contiguous(), y, len(flat), n, lower, lower + upper + 1),
+        like=x,
+        LANES=_LANES,
+        ROWS=_ROWS,
+        DTYPE=_DTYPES[x.dtype],
+    )
     return y.reshape(x.shape)
 
 
 def outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
     """The sums of d_y[l, i] x[l, i + d - lower] over l: (lower + upper + 1, n) from two (count, n)."""
     count, n = x.shape
-    chunks, diagonals = max(-(-count // _CHUNK), 1), lower + upper + 1
+    chunks, diagonals = max(blocks(count, _CHUNK), 1), lower + upper + 1
     parts = x.new_empty(chunks, diagonals, n)
-    if parts.numel():
-        with guard(x.device):
-            kernels.outer[(-(-n // _ROWS) * diagonals * chunks,)](
-                d_y.contiguous(),
-                x.contiguous(),
-                parts,
-                count,
-                n,
-                lower,
-                diagonals,
-                CHUNK=_CHUNK,
-                LANES=_LANES,
-                ROWS=_ROWS,
-                DTYPE=_DTYPES[x.dtype],
-                num_warps=4,
-                enable_fp_fusion=False,
-            )
+    launch(
+        kernels.outer,
+        (blocks(n, _ROWS) * diagonals * chunks,),
+        *(d_y.contiguous(), x.contiguous(), parts, count, n, lower, diagonals),
+        like=x,
+        CHUNK=_CHUNK,
+        LANES=_LANES,
+        ROWS=_ROWS,
+        DTYPE=_DTYPES[x.dtype],
+    )
     return parts.sum(0)

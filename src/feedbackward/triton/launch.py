@@ -25,9 +25,19 @@ def launch(
     if 0 in grid:
         return
     with guard(like.device):
-        kernel[tuple(grid)](
-            *arguments, **constants, num_warps=max(block // warp_size(like.device), 1), enable_fp_fusion=True
-        )
+        run(kernel, tuple(grid), arguments, constants, max(block // warp_size(like.device), 1))
+
+
+def run(
+    kernel: Any,
+    grid: tuple[int, ...],
+    arguments: Sequence[Any],
+    constants: dict[str, Any],
+    warps: int,
+    fused: bool = True,
+) -> None:
+    """The launch itself; ``fused``: multiplications and additions, also where the source does not say so."""
+    kernel[grid](*arguments, **constants, num_warps=warps, enable_fp_fusion=fused)
 
 
 def guard(device: torch.device) -> AbstractContextManager[Any]:

@@ -18,9 +18,9 @@ from torch import Tensor
 from ..engine.ir import Matrix
 from ..engine.programs import Tensors, differentiated
 from ..ops import band
+from . import launch
 from .emit_kernel import Before, Kernel, emit
 from .emit_source import kernel_of
-from .launch import guard
 from .scan_adjoint import Backward, backward_of
 
 _DTYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
@@ -152,8 +152,8 @@ class _Call:
             arguments.append(self.like.new_empty(grid * 2 * made.line_size))
         first, direction = (self.steps - 1, -1) if self.reverse else (0, 1)
         arguments += [self.steps, self.every, first, direction, math.prod(self.lanes), *sizes[1:]]
-        with guard(self.like.device):
-            kernel_of(made.text)[(grid,)](*arguments, num_warps=made.warps, enable_fp_fusion=False)
+        with launch.guard(self.like.device):  # the source says what is fused, as on the CPU
+            launch.run(kernel_of(made.text), (grid,), arguments, {}, made.warps, fused=False)
 
 
 def merged(
