@@ -198,14 +198,16 @@ def test_other_devices_are_named():
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode():
-        b, a, x = (torch.empty(n, device="cuda") for n in (3, 2, 10))
+        b, a, x = (torch.empty(n, device="xpu") for n in (3, 2, 10))
         for function, call in (
             ("lfilter", lambda: fb.lfilter(b, a, x)),
             ("lfilter", lambda: fb.lfilter(torch.empty(3), a, torch.empty(10))),
             ("linear_recurrence", lambda: fb.linear_recurrence(0.5, x)),
             ("sosfilt", lambda: fb.sosfilt(torch.empty(2, 6), x)),
         ):
-            refused(function, NotImplementedError, call, "cuda", "CPU", ".cpu()")
+            refused(function, NotImplementedError, call, "xpu", "CPU", "CUDA", ".cpu()")
+        on_gpu = torch.empty(10, device="cuda")
+        refused("lfilter", ValueError, lambda: fb.lfilter(B, A, on_gpu), "x", "cuda", "cpu", "b")
 
 
 def test_the_same_error_under_compile_and_vmap():

@@ -77,7 +77,7 @@ def test_other_devices_are_refused() -> None:
     layer = feedbackward.keras.BandRNN(4, 1)
     layer.build((2, 5, 3))
     # A tensor that says where it is, for there need not be a GPU.
-    tensors = [w.value for w in (layer.cell.recurrent_kernel,)] + [torch.zeros(5, 2, 4), _Elsewhere((2, 4))]
+    tensors = [w.value for w in (layer.cell.recurrent_kernel,)] + [torch.zeros(2, 5, 4), _Elsewhere((2, 4))]
     with pytest.raises(NotImplementedError, match="BandRNN: a tensor is on cuda, but this version computes on CPU"):
         feedbackward.keras.backend.run("BandRNN", layer.cell.program(dropped=False, masked=False), tensors)
 

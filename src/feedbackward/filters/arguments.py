@@ -15,12 +15,14 @@ _NAMES = "float32, float64, complex64 or complex128"
 
 
 def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
-    """Every argument is a CPU tensor of a dtype that the kernels know.
+    """Every argument is a tensor of a dtype that the kernels know, and all are on one device that has kernels.
 
     Raises:
         TypeError: An argument is not a tensor, or of another dtype.
         NotImplementedError: An argument is on a device that has no kernels.
+        ValueError: Two arguments are on different devices.
     """
+    placed: tuple[str, torch.device] | None = None
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(
@@ -28,10 +30,16 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
             )
         if tensor.dtype not in DTYPES:
             raise TypeError(f"{function}: {name} has dtype {_short(tensor.dtype)}, expected {_NAMES}")
-        if tensor.device.type not in ("cpu", "meta"):
+        device = tensor.device
+        if device.type not in ("cpu", "cuda", "meta"):
             raise NotImplementedError(
-                f"{function}: {name} is on {tensor.device.type}, but this version computes on CPU; move it with .cpu()"
+                f"{function}: {name} is on {device.type}, but this version computes on CPU and CUDA; move it with "
+                ".cpu() or .cuda()"
             )
+        if placed is None:
+            placed = name, device
+        elif device != placed[1]:
+            raise ValueError(f"{function}: {name} is on {device}, expected {placed[1]}, where {placed[0]} is")
 
 
 def unify(

@@ -102,7 +102,7 @@ def lfilter(
     Raises:
         TypeError: An argument is not a tensor, or not of a known dtype.
         ValueError: Shapes do not fit, the number of frames does not fit the length, or a[0] is 0.
-        NotImplementedError: A tensor is not on the CPU.
+        NotImplementedError: A tensor is on a device that is neither a CPU nor a GPU of CUDA's kind.
 
     Example:
         >>> import torch, feedbackward as fb

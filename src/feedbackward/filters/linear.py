@@ -35,7 +35,7 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     Raises:
         TypeError: An argument is not a tensor, or not of a known dtype.
         ValueError: Shapes do not fit.
-        NotImplementedError: A tensor is not on the CPU.
+        NotImplementedError: A tensor is on a device that is neither a CPU nor a GPU of CUDA's kind.
 
     Example:
         >>> import torch, feedbackward as fb
@@ -49,7 +49,9 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
         same recurrence in reverse.
     """
     if isinstance(decay, Number) and not isinstance(decay, bool) and isinstance(x, Tensor):
-        decay = torch.tensor(decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype)
+        decay = torch.tensor(
+            decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype, device=x.device
+        )
     tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
     check_tensors("linear_recurrence", tensors)
     x, (rate, initial) = unify("linear_recurrence", x, [torch.as_tensor(decay), initial], None)

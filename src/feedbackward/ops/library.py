@@ -1,4 +1,4 @@
-"""The compiled library for torch: found, loaded once, asked which instruction set it chose."""
+"""The compiled library for torch: found, loaded once, asked which instruction set it chose; GPUs beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from .. import native
+from . import device
 
 
 def path() -> Path:
@@ -34,3 +35,4 @@ def operations() -> dict[str, int]:
 
 torch.ops.load_library(str(path()))
 native.load("torch")
+device.register()

@@ -1,0 +1,44 @@
+"""Derivatives of every kind through the kernels: the operators' formulas run on them, whatever the order."""
+
+from __future__ import annotations
+
+import cases
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+import feedbackward as fb
+
+# torch's own, on the first use of forward mode
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+
+def leaves(device, *tensors):
+    return [t.double().detach().to(device).requires_grad_() for t in tensors]
+
+
+def test_lfilter_twice(device):
+    inputs = leaves(
+        device, cases.numerator((2,), 2), cases.denominator((2,), 2, a0=2.0), torch.randn(3), torch.randn(1)
+    )
+
+    def call(b, a, x, zi):
+        return fb.lfilter(b, a, x, zi=zi)
+
+    assert gradcheck(call, inputs, fast_mode=True)
+    assert gradgradcheck(call, inputs, fast_mode=True)
+
+
+def test_linear_recurrence_twice(device):
+    inputs = leaves(device, torch.rand(2, 3), torch.randn(2, 3), torch.randn(2))
+    assert gradcheck(fb.linear_recurrence, inputs, fast_mode=True, check_forward_ad=True)
+    assert gradgradcheck(fb.linear_recurrence, inputs, fast_mode=True)
+
+
+def test_vmap_and_forward_mode(device):
+    b, a = (t.to(device) for t in (cases.numerator((), 2), cases.denominator((), 2)))
+    x, v = (torch.randn(3, 5, dtype=torch.float64, device=device) for _ in range(2))
+    by_item = torch.vmap(lambda x: fb.lfilter(b, a, x))(x)
+    torch.testing.assert_close(by_item, fb.lfilter(b, a, x))
+    _, tangent = torch.func.jvp(lambda x: fb.lfilter(b, a, x), (x,), (v,))
+    torch.testing.assert_close(tangent, fb.lfilter(b, a, v))
