@@ -19,7 +19,8 @@ def test_versions_instruction_set_and_threads(run: Run) -> None:
 
     outcome = run("info")
     assert outcome.code == 0
-    for word in (fb.__version__, torch.__version__, isa(), f"{torch.get_num_threads()} of"):
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch sees"
+    for word in (fb.__version__, torch.__version__, isa(), gpu, f"{torch.get_num_threads()} of"):
         assert word in outcome.out
 
 

@@ -36,6 +36,11 @@ def test_a_cell_has_a_program_for_every_device():
         assert fb.scan(smooth(a), init, xs, check=False)[1].device.type == device
 
 
+def test_a_listing_says_what_runs_there():
+    listing = fb.explain_cell(smooth(0.5), torch.zeros(4, 3, device="cuda"), torch.zeros(7, 4, 3, device="cuda"))
+    assert "on cuda:0: the steps forward are one Triton kernel, those of the adjoint another" in str(listing)
+
+
 def test_devices_that_do_not_fit_are_refused():
     first, cuda, cpu = torch.zeros(4, 3, device="cuda"), torch.zeros(7, 4, 3, device="cuda"), torch.zeros(7, 4, 3)
     with pytest.raises(ValueError, match="scan: xs is on cpu, but other tensors are on cuda:0, expected one device"):

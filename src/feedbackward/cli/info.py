@@ -39,6 +39,7 @@ def info(console: Console) -> None:
     table.add_row("torch", torch_version or "missing: filters need it")
     if torch_version is not None:
         table.add_row("instruction set", _instruction_set())
+        table.add_row("GPU", _gpu())
         table.add_row("threads", f"{importlib.import_module('torch').get_num_threads()} of {os.cpu_count()} processors")
     console.print(table, highlight=False)
     console.print()
@@ -64,6 +65,17 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _gpu() -> str:
+    torch = importlib.import_module("torch")
+    if not torch.cuda.is_available():
+        return "none that torch sees"
+    triton = _version("triton")
+    kernels = f"Triton {triton}" if triton else "Triton is missing: pip install triton"
+    cudnn = torch.backends.cudnn.version()
+    layers = f"cuDNN {cudnn} for dense RNN, GRU and LSTM" if cudnn else "no cuDNN"
+    return f"{torch.cuda.get_device_name()}; {kernels}; {layers}"
 
 
 def _instruction_set() -> str:

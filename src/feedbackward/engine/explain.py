@@ -30,6 +30,7 @@ class CellProgram:
         adjoint: Those of its adjoint, from the last step to the first.
         recorded: Numbers per lane and step that forward leaves for the adjoint of the same step.
         state: Numbers per lane that are carried from step to step, and kept at every checkpoint.
+        device: Where the tensors are. On a GPU the same steps are a Triton kernel, and another one the adjoint's.
     """
 
     dtype: str
@@ -40,6 +41,7 @@ class CellProgram:
     adjoint: tuple[str, ...]
     recorded: int
     state: int
+    device: str = "cpu"
 
     def __str__(self) -> str:
         lines = [
@@ -48,6 +50,8 @@ class CellProgram:
             f"outside, once: {', '.join(self.once) or 'nothing'}",
             f"outside, over the sequence: {', '.join(self.along) or 'nothing'}",
         ]
+        if self.device != "cpu":
+            lines.insert(1, f"on {self.device}: the steps forward are one Triton kernel, those of the adjoint another")
         for title, listing in (("forward", self.forward), ("adjoint", self.adjoint)):
             lines += [f"in the loop, {title}: {len(listing)} instructions", *(f"    {line}" for line in listing)]
         return "\n".join(lines)
@@ -109,6 +113,7 @@ def explain_cell(
         tuple(_line(made.backward, adjoint, code) for code in made.backward.codes),
         _recorded(made),
         sum(made.step.states),
+        str(prepared.device),
     )
 
 

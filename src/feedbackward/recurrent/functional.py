@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from . import stack
+from . import cudnn, stack
 from .arguments import Given, Weights, check_share, validated
 from .cells import Activation, activation_of, gru_cell, lstm_cell, rnn_cell
 from .stack import MakeCell, Options
@@ -255,21 +255,29 @@ def lstm(
 
 def run_rnn(given: Given, options: Options, activation: Activation) -> tuple[Any, ...]:
     """output and h_n of an RNN, and all h where they are wanted."""
-    return _results(given, options, lambda layer, mask: rnn_cell(layer, activation, mask))
+    mode = cudnn.mode_of("rnn", activation)
+    return _results(given, options, lambda layer, mask: rnn_cell(layer, activation, mask), mode)
 
 
 def run_gru(given: Given, options: Options) -> tuple[Any, ...]:
     """output and h_n of a GRU, and all h where they are wanted."""
-    return _results(given, options, gru_cell)
+    return _results(given, options, gru_cell, cudnn.mode_of("gru"))
 
 
 def run_lstm(given: Given, options: Options) -> tuple[Any, ...]:
     """output and (h_n, c_n) of an LSTM, and all (h, c) where they are wanted."""
-    return _results(given, options, lambda layer, mask: lstm_cell(layer, mask, options.all_states))
+    mode = cudnn.mode_of("lstm")
+    return _results(given, options, lambda layer, mask: lstm_cell(layer, mask, options.all_states), mode)
 
 
-def _results(given: Given, options: Options, make_cell: MakeCell) -> tuple[Any, ...]:
-    found = stack.run(make_cell, given.layers, given.x, given.states, given.lengths, options)
+def _results(given: Given, options: Options, make_cell: MakeCell, mode: Callable[..., Any] | None) -> tuple[Any, ...]:
+    def scanned(given: Given) -> stack.Results:
+        return stack.run(make_cell, given.layers, given.x, given.states, given.lengths, options)
+
+    if mode is None or cudnn.uncovered(given, options, mode):
+        found = scanned(given)
+    else:
+        found = cudnn.run(given, options, mode, scanned)
     results: list[Any] = [given.output(found.output), [given.state(h) for h in found.last]]
     if found.states is not None:
         results.append([given.output(h, 1) for h in found.states])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..recurrent import cudnn
+from ..recurrent.cells import activation_of
+from ..recurrent.stack import Options
 from .call import Call
 from .model import Run
 from .notation import Notation
@@ -49,7 +52,11 @@ def notes_of(call: Call) -> tuple[str, ...]:
         notes.append("The input is a PackedSequence; its sequences are shown unpacked, in the order they came in.")
     if given.lengths is not None:
         notes.append("Sequences have lengths of their own: beyond the end of one its state stays, and its output is 0.")
-    return tuple(notes)
+    if call.form == "sequence":
+        activation = activation_of(call.kind, call.nonlinearity) if call.kind == "rnn" else None
+        options = Options(call.directions, *call.rates)
+        notes.append(cudnn.place_of(given, options, cudnn.mode_of(call.kind, activation)))
+    return tuple(note for note in notes if note)
 
 
 def limits_of(run: Run) -> tuple[str, ...]:
