@@ -12,6 +12,8 @@ export FEEDBACKWARD_JAXLIB = $(abspath $(VENV))/headers/jaxlib
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o -name '*.hpp' -o -name '*.h')
+PACKAGE := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '*.so')
+FRAMEWORKS := jax tensorflow
 CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
 
 .DEFAULT_GOAL := help
@@ -28,20 +30,17 @@ demo: install ## learn an equalizer from two recordings, then look at a recordin
 test: install test-jax test-tensorflow ## run the whole suite, with every framework in an environment of its own
 	$(BIN)/python -m pytest
 
-test-jax: ## run the tests of feedbackward.jax where there is JAX and no torch
-test-tensorflow: ## run the tests of feedbackward.tensorflow where there is TensorFlow and no torch
+test-jax: ## run the tests of feedbackward.jax, and of feedbackward.keras on it, where there is JAX and no torch
+test-tensorflow: ## run those of feedbackward.tensorflow, and of feedbackward.keras on it, where there is no torch
 # What cannot be installed for this Python has no tests to run (5), and pytest says so.
-test-jax test-tensorflow: test-%: $(VENV)-%/.packages install
-	rm -rf build/wheel-$*
-	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel-$* .
-	$(VENV)-$*/bin/python -m pip --quiet install --no-deps --force-reinstall build/wheel-$*/*.whl
-	$(VENV)-$*/bin/python -m pytest tests/$* || test $$? -eq 5
+test-jax test-tensorflow: test-%: $(VENV)-%/.installed
+	KERAS_BACKEND=$* $(VENV)-$*/bin/python -m pytest tests/$* tests/keras || test $$? -eq 5
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.report
 
-docs: $(VENV)/.docs ## run the pages of docs/ and build the site into build/docs; warnings are errors
+docs: $(VENV)/.docs $(VENV)-tensorflow/.docs ## run the pages of docs/ and build the site into build/docs; warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -n -d build/docs-trees docs build/docs
 
 docs-serve: docs ## build the site and show it at http://127.0.0.1:8000
@@ -89,12 +88,18 @@ $(VENV)/.torch:
 	$(PIP) install --no-deps --target $(VENV)/headers "$(JAXLIB)"
 	touch $@
 
-$(VENV)-jax/.packages: FRAMEWORK := jax
+$(VENV)-jax/.packages: FRAMEWORK := jax keras
 $(VENV)-tensorflow/.packages: FRAMEWORK := tensorflow-cpu
-$(VENV)-%/.packages:
+$(FRAMEWORKS:%=$(VENV)-%/.packages): $(VENV)-%/.packages:
 	$(PYTHON) -m venv $(VENV)-$*
 	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install numpy scipy pytest
 	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install $(FRAMEWORK) || echo "$(FRAMEWORK) was not installed"
+	touch $@
+
+$(FRAMEWORKS:%=$(VENV)-%/.installed): $(VENV)-%/.installed: $(VENV)-%/.packages $(VENV)/.installed $(PACKAGE)
+	rm -rf build/wheel-$*
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir build/wheel-$* .
+	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --force-reinstall build/wheel-$*/*.whl
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml $(NATIVE)
@@ -107,4 +112,8 @@ $(VENV)/.bench: $(VENV)/.installed
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(PIP) install --no-build-isolation --editable '.[dev,docs]'
+	touch $@
+
+$(VENV)-tensorflow/.docs: $(VENV)-tensorflow/.installed
+	$(VENV)-tensorflow/bin/python -m pip --quiet --disable-pip-version-check install ipykernel matplotlib
 	touch $@

@@ -19,11 +19,12 @@ private:
     int64_t next_ = 0;
 };
 
-// A program, its inputs and what they say of steps and lanes: matrices as they are stored, which only derivatives read,
-// and as they are applied; sequences; states before.
+// A program, its inputs and what they say of steps and lanes: what is held; matrices as they are stored, which only
+// derivatives read, and as they are applied; sequences; states before.
 struct Step {
     Step(const Attributes& given, const char* name)
         : words(given.integers(name)),
+          held(given.integer("H")),
           stored(given.integer("M")),
           matrices(given.integer("A")),
           sequences(given.integer("Q")),
@@ -31,10 +32,10 @@ struct Step {
           reverse(given.boolean("reverse")) {}
 
     struct Inputs {
-        Arrays stored, matrices, sequences, before;
-        fb_dtype dtype;
-        Sizes lanes;
-        int64_t steps;
+        Arrays held, stored, matrices, sequences, before;
+        fb_dtype dtype = {};
+        Sizes lanes = {1};
+        int64_t steps = 0;
 
         Sizes sizes(bool time, int64_t rows) const {
             return time ? Sizes{steps, lanes[0], rows} : Sizes{lanes[0], rows};
@@ -46,11 +47,12 @@ struct Step {
     };
 
     Inputs inputs(Given& given) const {
-        Inputs in = {given.next(stored), given.next(matrices), given.next(sequences), given.next(states), {}, {1}, 0};
+        Inputs in = {given.next(held), given.next(stored), given.next(matrices), given.next(sequences),
+                     given.next(states)};
         require(!in.sequences.empty() && in.sequences[0].dim() == 3, "a program needs a sequence (steps, lanes, rows)");
         in.dtype = in.sequences[0].dtype;
         in.steps = in.sequences[0].size(0);
-        for (const Arrays* arrays : {&in.sequences, &in.before})
+        for (const Arrays* arrays : {&in.held, &in.sequences, &in.before})
             for (const Array& array : *arrays)
                 if (array.dim() >= 2 && array.size(-2) != 1) in.lanes[0] = array.size(-2);
         return in;
@@ -58,13 +60,14 @@ struct Step {
 
     void give(Pass& pass, const Inputs& in) const {
         pass.program(words.data(), int64_t(words.size()));
+        pass.held(in.held);
         pass.matrices(in.matrices);
         pass.sequences(in.sequences);
         pass.before(in.before);
     }
 
     Sizes words;
-    int64_t stored, matrices, sequences, states;
+    int64_t held, stored, matrices, sequences, states;
     bool reverse;
 };
 
@@ -153,19 +156,21 @@ struct BandOuter {
 
 // When the library is loaded.
 __attribute__((constructor)) static void register_all() {
-    const char *types = "T: {float, double}", *program = "program: string", *reverse = "reverse: bool";
+    // Python looks for T in the first list, which may be empty, unless T has a default.
+    const char *types = "T: {float, double} = DT_FLOAT", *program = "program: string", *reverse = "reverse: bool";
     const char *words = "words: list(int)", *outputs = "output_rows: list(int)", *states = "state_rows: list(int)";
-    const char *M = "M: int >= 0", *A = "A: int >= 0", *Q = "Q: int >= 0", *B = "B: int >= 0", *N = "N: int >= 0";
-    register_operation("FeedbackwardScan", {types, M, A, Q, B, N, program, words, outputs, states, reverse},
-                       {"stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T"},
+    const char *H = "H: int >= 0", *M = "M: int >= 0", *A = "A: int >= 0", *Q = "Q: int >= 0", *B = "B: int >= 0";
+    const char *N = "N: int >= 0", *K = "K: int >= 0", *kept = "kept: list(int)", *trails = "trails: list(int)";
+    const char *AM = "AM: int >= 0", *AQ = "AQ: int >= 0", *AB = "AB: int >= 0", *wanted = "wanted: list(int)";
+    const char* back = "adjoint_words: list(int)";
+    register_operation("FeedbackwardScan", {types, H, M, A, Q, B, N, program, words, outputs, states, reverse},
+                       {"held: H * T", "stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T"},
                        {"outputs: N * T", "after: B * T"});
     register_operation(
         "FeedbackwardScanGradient",
-        {types, M, A, Q, B, N, program, "AM: int >= 0", "AQ: int >= 0", "AB: int >= 0", "K: int >= 0", words,
-         "wanted: list(int)", "adjoint_words: list(int)", "kept: list(int)", "trails: list(int)", outputs, states,
-         reverse},
-        {"stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T", "adjoint_matrices: AM * T",
-         "adjoint_sequences: AQ * T", "adjoint_before: AB * T", "written: K * T"},
+        {types, H, M, A, Q, B, N, program, AM, AQ, AB, K, words, wanted, back, kept, trails, outputs, states, reverse},
+        {"held: H * T", "stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T",
+         "adjoint_matrices: AM * T", "adjoint_sequences: AQ * T", "adjoint_before: AB * T", "written: K * T"},
         {"outputs: N * T", "after: AB * T"});
     register_operation("FeedbackwardBandOuter", {types, "lower: int", "upper: int"}, {"d_y: T", "a: T"}, {"w: T"});
     register_kernel<Scan>("FeedbackwardScan");

@@ -13,7 +13,8 @@ class Driver {
 public:
     Driver(const fb_problem& p, const fb_gradient* g, const Body<S>& body) : problem_(p, g, body) {}
 
-    void run(const fb_threads& threads) {
+    void run(const fb_threads& given) {
+        const fb_threads& threads = worth_waking(given, multiplications());
         if (problem_.cut.segmented)
             Segments<M, S>(problem_).run(threads);
         else
@@ -22,6 +23,12 @@ public:
     }
 
 private:
+    double multiplications() const {
+        constexpr double backward = 4;  // in units of forward: it replays that
+        const double step = double(2 * problem_.body.states() + 1) * (problem_.gradient ? backward : 1);
+        return step * double(problem_.space.count) * double(problem_.given.steps);
+    }
+
     void work(int64_t task) {
         const int64_t tiles = problem_.cut.tiles(), begin = tiles * task / problem_.tasks;
         const int64_t end = tiles * (task + 1) / problem_.tasks;

@@ -30,4 +30,14 @@ void parallel(const fb_threads& threads, int64_t count, F&& f) {
     if (shared.failed) throw std::bad_alloc();
 }
 
+// The caller's threads, or for so few multiplications its own alone: another one takes longer to wake, and where others
+// keep the cores busy much longer.
+inline const fb_threads& worth_waking(const fb_threads& threads, double multiplications) {
+    static constexpr fb_threads alone = {[](int64_t count, void (*task)(void*, int64_t), void* argument) {
+        for (int64_t i = 0; i < count; ++i) task(argument, i);
+    }};
+    constexpr double few = 1 << 18;
+    return multiplications < few ? alone : threads;
+}
+
 }  // namespace FB_NAMESPACE

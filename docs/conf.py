@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -47,6 +48,20 @@ def _library_now() -> str:
 
 
 nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
+
+def _kernel(framework: str) -> None:
+    """A page may be run in the environment of a framework, which need not share one with torch."""
+    venv = Path(sys.prefix)
+    python = venv.with_name(f"{venv.name}-{framework}") / "bin" / "python"
+    folder = ROOT / "build" / "docs-kernels" / "kernels" / framework
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": framework, "language": "python", "env": {"TF_CPP_MIN_LOG_LEVEL": "3"}}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    os.environ["JUPYTER_PATH"] = str(folder.parents[1])
+
+
+_kernel("tensorflow")
 
 # Executed pages draw by one style, print to the width of a page, and call the commands of this Python.
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")

@@ -29,8 +29,9 @@ public:
         return scalars * int64_t(sizeof(S));
     }
 
-    void run(const fb_threads& threads) {
+    void run(const fb_threads& given) {
         constexpr int64_t most_tasks = 256;
+        const fb_threads& threads = worth_waking(given, multiplications());
         const int64_t tiles = tiling_.tiles(), tasks = least(tiles, most_tasks);
         if (!tiles) return;
         const bool replays = !adjoint_ || scan_.checkpoint != -1 || !scan_.saved;
@@ -43,6 +44,16 @@ public:
     }
 
 private:
+    double multiplications() const {
+        double step = 0;
+        for (const Program* program : {&program_, &adjoint_program_})
+            for (int64_t i = 0; i < program->codes; ++i) {
+                const Code& c = program->code[i];
+                step += double(c.rows) * (c.op == Op::dense ? double(program->slot[c.operand[0]].rows) : 1);
+            }
+        return step * double(space_.count) * double(scan_.steps);
+    }
+
     void work(int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {
             const int shape = tiling_.shape(i);

@@ -82,6 +82,12 @@ REFUSALS = {
     ),
     "bias": (rnn(bias_hh=np.ones(3)), ValueError, "bias_hh has shape (3,), expected (4,) = (hidden,)"),
     "h_0": (rnn(h_0=np.ones((1, 4))), ValueError, "h_0 has shape (1, 4), expected (2, 4) = (B, hidden)"),
+    "h_0 without a batch": (
+        rnn(x=np.ones((5, 3)), h_0=np.ones((1, 4))),
+        ValueError,
+        "band_rnn: h_0 has shape (1, 4), expected (4,) = (hidden,) for x without a batch",
+    ),
+    "no axes": (rnn(weight_hh=np.ones(())), ValueError, "weight_hh has shape (), expected (3, hidden)"),
     "layer dtype": (rnn(bias_ih=np.ones(4, np.float32)), ValueError, "bias_ih is float32, but x is float64"),
     "complex": (rnn(x=np.ones((5, 2, 3), complex)), TypeError, "x has dtype complex128, expected float32 or float64"),
     "nonlinearity": (rnn(nonlinearity="cos"), ValueError, "nonlinearity is 'cos', expected 'tanh' or 'relu'"),

@@ -114,3 +114,15 @@ def test_another_device_is_refused_with_a_sentence(rng: np.random.Generator) -> 
     traced = jax.jit(lambda x: linear_recurrence(0.5, x)).trace(x)
     with pytest.raises(NotImplementedError, match=r"linear_recurrence was compiled for cuda.*computes on CPU"):
         traced.lower(lowering_platforms=("cuda",))
+
+
+def test_an_exported_program_runs_for_any_length(rng: np.random.Generator) -> None:
+    """JAX asks for a word that the target of the call will be there when the program runs again."""
+    b, a = loops.numbers(rng, (3,)), loops.poles(rng, (), 2)
+    shapes = [jax.ShapeDtypeStruct(given.shape, given.dtype) for given in (b, a)]
+    length = jax.ShapeDtypeStruct(jax.export.symbolic_shape("T"), b.dtype)
+    there = jax.export.DisabledSafetyCheck.custom_call("feedbackward_cascade")
+    program = jax.export.export(jax.jit(lfilter), disabled_checks=[there])(*shapes, length)
+    for steps in (1, 20, 300):
+        x = loops.numbers(rng, (steps,))
+        np.testing.assert_allclose(program.call(b, a, x), lfilter(b, a, x), rtol=1e-12)

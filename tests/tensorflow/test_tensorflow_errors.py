@@ -52,6 +52,10 @@ w, ih = np.ones((3, 4)), np.ones((4, 5))
          lambda: fbt.band_rnn(x[:, :5], ih, w, lower=2)),
         (ValueError, "band_rnn: h_0 has shape (1, 4), expected (4,) = (hidden,) for x without a batch",
          lambda: fbt.band_rnn(x[:, :5], ih, w, None, None, w[:1], lower=1)),
+        (ValueError, "band_rnn: weight_hh has shape (4,), expected (3, hidden) = (lower + upper + 1, hidden)",
+         lambda: fbt.band_rnn(x[:, :5], ih, w[0], lower=1)),
+        (ValueError, "band_rnn: bias_ih is float32, but x is float64, expected the same",
+         lambda: fbt.band_rnn(x[:, :5], ih, w, np.ones(4, np.float32), lower=1)),
         (ValueError, "band_rnn: x has shape (9,), expected (T, B, input)", lambda: fbt.band_rnn(x[0], ih, w, lower=1)),
     ],
 )  # fmt: skip
@@ -74,6 +78,14 @@ def test_what_is_known_only_when_it_runs() -> None:
     state = tf.function(lambda x, zi: fbt.lfilter(x[0, :3], x[0, :3], x, zi=zi), input_signature=signature[:1] * 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="feedbackward: the state must have shape"):
         state(np.ones((2, 9)), np.ones((2, 5)))
+
+
+def test_the_channels_of_a_layer_are_known_while_tracing() -> None:
+    signature = [tf.TensorSpec([None, 5], tf.float64), tf.TensorSpec([3, None], tf.float64)]
+    traced = tf.function(lambda x, w: fbt.band_rnn(x, ih, w, lower=1), input_signature=signature)
+    sentence = r"band_rnn: weight_hh has shape \(3, None\), expected \(3, hidden\) with hidden known"
+    with pytest.raises(ValueError, match=sentence):
+        traced(x[:, :5], w)
 
 
 def test_an_unknown_rank_is_refused() -> None:

@@ -27,14 +27,15 @@ Source: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coeffi
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ..formulas import cookbook as formulas
 from ._operands import check_range, check_sample_rate, promote
 
-BUTTERWORTH = math.sqrt(0.5)
+BUTTERWORTH = formulas.BUTTERWORTH
 """The q of a maximally flat lowpass or highpass section."""
 
 
@@ -60,9 +61,7 @@ def lowpass(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sampl
         >>> round(dc_gain.item(), 4)
         1.0
     """
-    p = _prototype("lowpass", frequency, q, 0.0, sample_rate)
-    half = torch.sin(p.w0 / 2).square()  # (1 - cos w0) / 2 without its cancellation at low frequencies
-    return _row(half, 2 * half, half, 1 + p.alpha, -2 * p.cos, 1 - p.alpha)
+    return formulas.lowpass(torch, _prototype("lowpass", frequency, q, 0.0, sample_rate))
 
 
 def highpass(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sample_rate: float) -> Tensor:
@@ -75,9 +74,7 @@ def highpass(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, samp
         >>> row.shape
         torch.Size([2, 6])
     """
-    p = _prototype("highpass", frequency, q, 0.0, sample_rate)
-    half = torch.cos(p.w0 / 2).square()
-    return _row(half, -2 * half, half, 1 + p.alpha, -2 * p.cos, 1 - p.alpha)
+    return formulas.highpass(torch, _prototype("highpass", frequency, q, 0.0, sample_rate))
 
 
 def bandpass(
@@ -112,9 +109,7 @@ def bandpass(
     """
     if constant not in ("peak", "skirt"):
         raise ValueError(f"bandpass: constant is {constant!r}, expected 'peak' or 'skirt'")
-    p = _prototype("bandpass", frequency, q, 0.0, sample_rate)
-    b0 = p.alpha if constant == "peak" else torch.sin(p.w0) / 2
-    return _row(b0, torch.zeros_like(b0), -b0, 1 + p.alpha, -2 * p.cos, 1 - p.alpha)
+    return formulas.bandpass(torch, _prototype("bandpass", frequency, q, 0.0, sample_rate), constant)
 
 
 def notch(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sample_rate: float) -> Tensor:
@@ -126,9 +121,7 @@ def notch(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sample_
         >>> notch(50.0, 30.0, sample_rate=1000)[4].item() < 0
         True
     """
-    p = _prototype("notch", frequency, q, 0.0, sample_rate)
-    one = torch.ones_like(p.cos)
-    return _row(one, -2 * p.cos, one, 1 + p.alpha, -2 * p.cos, 1 - p.alpha)
+    return formulas.notch(torch, _prototype("notch", frequency, q, 0.0, sample_rate))
 
 
 def allpass(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sample_rate: float) -> Tensor:
@@ -141,8 +134,7 @@ def allpass(frequency: Tensor | float, q: Tensor | float = BUTTERWORTH, *, sampl
         >>> torch.allclose(row[:3], row[3:].flip(0))
         True
     """
-    p = _prototype("allpass", frequency, q, 0.0, sample_rate)
-    return _row(1 - p.alpha, -2 * p.cos, 1 + p.alpha, 1 + p.alpha, -2 * p.cos, 1 - p.alpha)
+    return formulas.allpass(torch, _prototype("allpass", frequency, q, 0.0, sample_rate))
 
 
 def peaking(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | float, *, sample_rate: float) -> Tensor:
@@ -165,9 +157,7 @@ def peaking(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | floa
         >>> torch.equal(row[:3], row[3:])
         True
     """
-    p = _prototype("peaking", frequency, q, gain_db, sample_rate)
-    boost, cut = p.alpha * p.A, p.alpha / p.A
-    return _row(1 + boost, -2 * p.cos, 1 - boost, 1 + cut, -2 * p.cos, 1 - cut)
+    return formulas.peaking(torch, _prototype("peaking", frequency, q, gain_db, sample_rate))
 
 
 def lowshelf(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | float, *, sample_rate: float) -> Tensor:
@@ -182,16 +172,7 @@ def lowshelf(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | flo
         >>> round(20 * dc_gain.log10().item(), 1)
         6.0
     """
-    p = _prototype("lowshelf", frequency, q, gain_db, sample_rate)
-    A, plus, minus, root = p.A, p.A + 1, p.A - 1, 2 * p.A.sqrt() * p.alpha
-    return _row(
-        A * (plus - minus * p.cos + root),
-        2 * A * (minus - plus * p.cos),
-        A * (plus - minus * p.cos - root),
-        plus + minus * p.cos + root,
-        -2 * (minus + plus * p.cos),
-        plus + minus * p.cos - root,
-    )
+    return formulas.lowshelf(torch, _prototype("lowshelf", frequency, q, gain_db, sample_rate))
 
 
 def highshelf(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | float, *, sample_rate: float) -> Tensor:
@@ -203,35 +184,19 @@ def highshelf(frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | fl
         >>> highshelf(4000.0, 0.7071, torch.tensor([-6.0, 6.0]), sample_rate=48000).shape
         torch.Size([2, 6])
     """
-    p = _prototype("highshelf", frequency, q, gain_db, sample_rate)
-    A, plus, minus, root = p.A, p.A + 1, p.A - 1, 2 * p.A.sqrt() * p.alpha
-    return _row(
-        A * (plus + minus * p.cos + root),
-        -2 * A * (minus + plus * p.cos),
-        A * (plus + minus * p.cos - root),
-        plus - minus * p.cos + root,
-        2 * (minus - plus * p.cos),
-        plus - minus * p.cos - root,
-    )
+    return formulas.highshelf(torch, _prototype("highshelf", frequency, q, gain_db, sample_rate))
 
 
 KINDS = {f.__name__: f for f in (lowpass, highpass, bandpass, notch, allpass, peaking, lowshelf, highshelf)}
 """Every function of the cookbook by name."""
 
-GAIN_KINDS = ("peaking", "lowshelf", "highshelf")
+GAIN_KINDS = formulas.GAIN_KINDS
 """The kinds that take a gain_db."""
-
-
-class _Prototype(NamedTuple):
-    w0: Tensor  # (...) radians per sample
-    cos: Tensor  # (...) of w0
-    alpha: Tensor  # (...)
-    A: Tensor  # (...) square root of the linear gain
 
 
 def _prototype(
     kind: str, frequency: Tensor | float, q: Tensor | float, gain_db: Tensor | float, sample_rate: float
-) -> _Prototype:
+) -> formulas.Prototype:
     check_sample_rate(kind, sample_rate)
     nyquist = sample_rate / 2
     tensors = promote(kind, frequency=frequency, q=q, gain_db=gain_db)
@@ -241,9 +206,4 @@ def _prototype(
     check_range(kind, "q", q, 0.0, math.inf, "positive finite values")
     check_range(kind, "gain_db", gain_db, -math.inf, math.inf, "finite values in dB")
     f, quality, gain = torch.broadcast_tensors(*tensors)
-    w0 = (2 * math.pi / sample_rate) * f
-    return _Prototype(w0, torch.cos(w0), torch.sin(w0) / (2 * quality), torch.exp((math.log(10) / 40) * gain))
-
-
-def _row(b0: Tensor, b1: Tensor, b2: Tensor, a0: Tensor, a1: Tensor, a2: Tensor) -> Tensor:
-    return torch.stack([b0 / a0, b1 / a0, b2 / a0, torch.ones_like(a0), a1 / a0, a2 / a0], dim=-1)
+    return formulas.prototype(torch, f, quality, gain, sample_rate)

@@ -21,6 +21,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..formulas import cookbook as formulas
 from ._operands import check_range, check_sample_rate, promote
 
 
@@ -44,7 +45,7 @@ def q_from_bandwidth(frequency: Tensor | float, bandwidth: Tensor | float, *, sa
     """
     f, width = promote("q_from_bandwidth", frequency=frequency, bandwidth=bandwidth)
     _check_band("q_from_bandwidth", sample_rate, frequency=frequency, bandwidth=bandwidth)
-    return torch.sin(f * (2 * math.pi / sample_rate)) / (2 * torch.tan(width * (math.pi / sample_rate)))
+    return formulas.q_from_bandwidth(torch, f, width, sample_rate)
 
 
 def bandwidth_from_q(frequency: Tensor | float, q: Tensor | float, *, sample_rate: float) -> Tensor:

@@ -31,8 +31,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..formulas import section as formulas
+from ..formulas.arguments import check_max_radius
 from ._operands import promote
-from .stable import check_max_radius, inside, invert, scale, stable_polynomial, within
+from .stable import invert, scale
 
 
 def stable_section(raw: Tensor, mix: Tensor, max_radius: float = 1.0) -> Tensor:
@@ -62,14 +64,9 @@ def stable_section(raw: Tensor, mix: Tensor, max_radius: float = 1.0) -> Tensor:
         raise ValueError(f"stable_section: raw has shape {tuple(raw.shape)}, expected (..., 2)")
     if mix.shape[-1:] != (3,):
         raise ValueError(f"stable_section: mix has shape {tuple(mix.shape)}, expected (..., 3)")
-    least = 1 - inside(raw.dtype)
-    plus = (2 * torch.sigmoid(2 * raw)).clamp(min=least)  # 1 + tanh(raw), precise where tanh is near -1
-    minus = (2 * torch.sigmoid(-2 * raw)).clamp(min=least)
-    low = mix[..., 0] * plus[..., 0] * plus[..., 1] / 4
-    band = mix[..., 1] * minus[..., 1] / 2
-    high = mix[..., 2] * minus[..., 0] * plus[..., 1] / 4
-    b = scale(torch.stack([low + band + high, 2 * (low - high), low - band + high], dim=-1), within(max_radius))
-    a = stable_polynomial(raw, max_radius)
+    limit = formulas.inside(torch.finfo(raw.dtype).eps)
+    terms, (a_1, a_2) = formulas.section(torch, raw, mix, limit, formulas.within(max_radius))
+    b, a = torch.stack(terms, dim=-1), torch.stack([torch.ones_like(a_1), a_1, a_2], dim=-1)
     return torch.cat([b, a.expand(*b.shape[:-1], 3)], dim=-1)
 
 
@@ -103,9 +100,5 @@ def invert_section(function: str, sos: Tensor, max_radius: float, dtype: torch.d
     """Poles and mix, in float64, that :func:`stable_section` turns back into `sos` when it runs in `dtype`."""
     sos = sos.to(torch.float64)
     raw = invert(function, sos[..., 3:], max_radius, dtype)
-    b0, b1, b2 = scale(sos[..., :3] / sos[..., 3:4], 1 / within(max_radius)).unbind(-1)
-    plus, minus = 2 * torch.sigmoid(2 * raw), 2 * torch.sigmoid(-2 * raw)
-    low = (b0 + b1 + b2) / (plus[..., 0] * plus[..., 1])
-    band = (b0 - b2) / minus[..., 1]
-    high = (b0 - b1 + b2) / (minus[..., 0] * plus[..., 1])
-    return raw, torch.stack([low, band, high], dim=-1)
+    b = scale(sos[..., :3] / sos[..., 3:4], 1 / formulas.within(max_radius)).unbind(-1)
+    return raw, formulas.mix(torch, raw, b)

@@ -15,47 +15,14 @@ Research 47 (1990); H. Traunmueller, "Analytical expressions for the tonotopic s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ..formulas import spacing as formulas
 from ._operands import check_range, promote
 
-_KNEE_HZ, _KNEE_MEL, _MELS_PER_HZ = 1000.0, 15.0, 3 / 200
-_MELS_PER_E = 27 / math.log(6.4)  # mels per factor of e above the knee
-_ERBS_PER_E = 21.4 / math.log(10)
-
-
-def _hz_to_mel(f: Tensor) -> Tensor:
-    above = _KNEE_MEL + _MELS_PER_E * torch.log(f.clamp(min=_KNEE_HZ) / _KNEE_HZ)
-    return torch.where(f < _KNEE_HZ, f * _MELS_PER_HZ, above)
-
-
-def _mel_to_hz(value: Tensor) -> Tensor:
-    above = _KNEE_HZ * torch.exp((value.clamp(min=_KNEE_MEL) - _KNEE_MEL) / _MELS_PER_E)
-    return torch.where(value < _KNEE_MEL, value / _MELS_PER_HZ, above)
-
-
-_SCALES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
-    "mel": (_hz_to_mel, _mel_to_hz),
-    "mel_htk": (
-        lambda f: 2595 / math.log(10) * torch.log1p(f / 700),
-        lambda value: 700 * torch.expm1(value * (math.log(10) / 2595)),
-    ),
-    "erb": (
-        lambda f: _ERBS_PER_E * torch.log1p(0.00437 * f),
-        lambda value: torch.expm1(value / _ERBS_PER_E) / 0.00437,
-    ),
-    "bark": (
-        lambda f: 26.81 * f / (1960 + f) - 0.53,
-        lambda value: 1960 * (value + 0.53) / (26.28 - value),
-    ),
-    "octave": (torch.log2, torch.exp2),
-    "linear": (lambda f: f, lambda value: value),
-}
-
-SCALES = tuple(_SCALES)
+SCALES = tuple(formulas.SCALES)
 """The names of the scales."""
 
 
@@ -77,7 +44,7 @@ def hz_to_scale(frequency: Tensor | float, scale: str = "mel") -> Tensor:
         tensor([ 1.5000, 15.0000, 42.0000])
     """
     _check_scale("hz_to_scale", scale)
-    return _SCALES[scale][0](*promote("hz_to_scale", frequency=frequency))
+    return formulas.SCALES[scale][0](torch, *promote("hz_to_scale", frequency=frequency))
 
 
 def scale_to_hz(value: Tensor | float, scale: str = "mel") -> Tensor:
@@ -88,7 +55,7 @@ def scale_to_hz(value: Tensor | float, scale: str = "mel") -> Tensor:
         tensor([ 100., 1000., 6400.])
     """
     _check_scale("scale_to_hz", scale)
-    return _SCALES[scale][1](*promote("scale_to_hz", value=value))
+    return formulas.SCALES[scale][1](torch, *promote("scale_to_hz", value=value))
 
 
 def erb_bandwidth(frequency: Tensor | float) -> Tensor:
@@ -170,11 +137,9 @@ def _grid(function: str, low: float, high: float, count: int, scale: str) -> Ten
     elif not low >= 0:
         raise ValueError(f"{function}: low is {low:g}, expected a frequency in Hz that is not negative")
     check_range(function, "high", float(high), low, math.inf, f"a finite frequency in Hz above low = {low:g}")
-    forward, inverse = _SCALES[scale]
-    start, end = forward(torch.tensor([low, high], dtype=torch.float64)).tolist()
-    return inverse(torch.linspace(start, end, 2 * count + 1, dtype=torch.float64)).to(torch.get_default_dtype())
+    return formulas.grid(torch, low, high, count, scale).to(torch.get_default_dtype())
 
 
 def _check_scale(function: str, scale: str) -> None:
-    if scale not in _SCALES:
+    if scale not in formulas.SCALES:
         raise ValueError(f"{function}: scale is {scale!r}, expected one of {', '.join(SCALES)}")

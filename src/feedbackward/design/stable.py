@@ -27,10 +27,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..formulas.arguments import check_max_radius
+from ..formulas.section import inside, reflections, second_order, within
 from ._operands import readable
-
-_MARGIN = 8  # units of rounding between the largest reflection coefficient and 1
-_WITHIN = 1 - 2.0**-20  # of a radius below 1: room for the rounding of float32 coefficients
 
 
 def reflection_to_polynomial(k: Tensor) -> Tensor:
@@ -50,10 +49,8 @@ def reflection_to_polynomial(k: Tensor) -> Tensor:
     zero = torch.zeros_like(a)
     for m in range(k.shape[-1]):
         k_m = k[..., m : m + 1]
-        if (
-            m == 1 and not k.is_complex()
-        ):  # a1 + k_2 a1 without its cancellation: order 2 never rounds out of the circle
-            a = torch.cat([a[..., :1], a[..., 1:] * (1 + k_m), k_m], dim=-1)
+        if m == 1 and not k.is_complex():
+            a = torch.cat([a[..., :1], *second_order(a[..., 1:], k_m)], dim=-1)
         else:
             a = torch.cat([a, zero], dim=-1)
             a = a + k_m * a.flip(-1).conj()
@@ -75,15 +72,15 @@ def polynomial_to_reflection(a: Tensor) -> Tensor:
         tensor([-0.5000,  0.5000])
     """
     a = a / a[..., :1]
-    reflections: list[Tensor] = []
+    found: list[Tensor] = []
     while a.shape[-1] > 1:
         k = a[..., -1:]
-        reflections.insert(0, k)
-        if a.shape[-1] == 3 and not a.is_complex():  # (a1 - k a1) / (1 - k^2) without its cancellation
-            a = torch.cat([a[..., :1], a[..., 1:2] / (1 + k)], dim=-1)
+        found.insert(0, k)
+        if a.shape[-1] == 3 and not a.is_complex():
+            a = torch.cat([a[..., :1], reflections(a[..., 1:2], k)[0]], dim=-1)
         else:
             a = (a - k * a.flip(-1).conj())[..., :-1] / (1 - k * k.conj())
-    return torch.cat(reflections, dim=-1) if reflections else a[..., :0]
+    return torch.cat(found, dim=-1) if found else a[..., :0]
 
 
 def stable_polynomial(raw: Tensor, max_radius: float = 1.0) -> Tensor:
@@ -105,7 +102,7 @@ def stable_polynomial(raw: Tensor, max_radius: float = 1.0) -> Tensor:
         True
     """
     check_max_radius("stable_polynomial", max_radius)
-    limit = inside(raw.dtype)
+    limit = inside(torch.finfo(raw.dtype).eps)
     return scale(reflection_to_polynomial(torch.tanh(raw).clamp(-limit, limit)), within(max_radius))
 
 
@@ -182,7 +179,7 @@ def invert(function: str, a: Tensor, max_radius: float, dtype: torch.dtype) -> T
     """Raw numbers, in float64, that :func:`stable_polynomial` turns back into `a` when it runs in `dtype`."""
     check_max_radius(function, max_radius)
     k = polynomial_to_reflection(scale(a.to(torch.float64), 1 / within(max_radius)))
-    if readable(k) and not (k.abs() <= inside(dtype)).all():
+    if readable(k) and not (k.abs() <= inside(torch.finfo(dtype).eps)).all():
         raise ValueError(
             f"{function}: a has a pole on or outside of max_radius = {max_radius:g}, or within rounding of it, "
             "expected all poles inside"
@@ -190,22 +187,6 @@ def invert(function: str, a: Tensor, max_radius: float, dtype: torch.dtype) -> T
     return torch.atanh(k)
 
 
-def check_max_radius(function: str, max_radius: float) -> None:
-    """Raise ValueError unless max_radius is in (0, 1]."""
-    if not 0 < max_radius <= 1:
-        raise ValueError(f"{function}: max_radius is {max_radius:g}, expected a number above 0 and at most 1")
-
-
-def inside(dtype: torch.dtype) -> float:
-    """The largest reflection coefficient in this dtype."""
-    return 1 - _MARGIN * torch.finfo(dtype).eps
-
-
 def scale(a: Tensor, factor: float) -> Tensor:
     """Scale every zero of the polynomial by a factor: a_i <- a_i factor^i."""
     return a if factor == 1 else a * a.new_tensor([factor**i for i in range(a.shape[-1])])
-
-
-def within(max_radius: float) -> float:
-    """The factor that keeps poles strictly inside of the radius when the scaled coefficients are rounded."""
-    return max_radius if max_radius == 1 else max_radius * _WITHIN

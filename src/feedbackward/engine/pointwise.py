@@ -94,8 +94,15 @@ def _softplus(f: F, x: Operand, beta: float = 1, threshold: float = 20) -> Value
     return f("where", f("gt", scaled, threshold), x, f("div", f("log1p", f("exp", safe)), beta))
 
 
+def log1p_exp(f: F, x: Operand) -> Value:
+    """log(1 + exp x): the exponential never overflows, and the slope at 0 is 1/2 like from either side."""
+    is_above = f("gt", x, 0)
+    small = f("where", is_above, f("neg", x), x)
+    return f("add", f("where", is_above, x, 0), f("log1p", f("exp", small)))
+
+
 def _log_sigmoid(f: F, x: Operand) -> Value:
-    return f("sub", f("where", f("gt", x, 0), 0, x), f("log1p", f("exp", f("neg", f("abs", x)))))
+    return f("neg", log1p_exp(f, f("neg", x)))
 
 
 def _lerp(f: F, a: Operand, b: Operand, weight: Operand) -> Value:

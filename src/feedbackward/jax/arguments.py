@@ -1,4 +1,4 @@
-"""What the functions ask of their arguments: types, dtypes, values. Shapes are in `feedbackward.filters.shapes`."""
+"""What the functions ask of their arguments: types, dtypes, values. Shapes are the same for every framework."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def arrays(function: str, given: Mapping[str, Any], dtypes: Sequence[Any] = DTYP
             raise TypeError(f"{function}: {name} has dtype {value.dtype}, expected {names}")
         made.append(None if value is None else jnp.asarray(value))
     return made
+
+
+def shapes(given: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The shape and the dtype of every array that there is, as `feedbackward.recurrent.shapes` takes them."""
+    return {name: (x.shape, x.dtype.name) for name, x in given.items() if x is not None}
 
 
 def unify(function: str, x: Any, parameters: Sequence[Any], compute_dtype: Any) -> tuple[Any, list[Any]]:

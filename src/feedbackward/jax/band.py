@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine.steps import NONLINEARITIES, band_product
-from ..engine.steps import band_rnn as step_of_band_rnn
+from ..engine.steps import band_product
+from ..engine.steps import rnn as step_of
+from ..recurrent.shapes import of_band_matmul, of_band_rnn
+from ..recurrent.structures import Banded
 from . import bands
-from .arguments import DTYPES, arrays
+from .arguments import DTYPES, arrays, shapes
 from .scan import run
 
 
@@ -49,14 +51,7 @@ def band_matmul(x: Any, weight: Any, lower: int, upper: int) -> Any:
     """
     x, weight = arrays("band_matmul", {"x": x, "weight": weight})
     lower, upper = _widths("band_matmul", lower, upper)
-    if x.ndim == 0 or weight.shape != (lower + upper + 1, x.shape[-1]):
-        n = x.shape[-1] if x.ndim else "n"
-        raise ValueError(
-            f"band_matmul: weight has shape {weight.shape}, expected ({lower + upper + 1}, {n}) = "
-            f"(lower + upper + 1, n) for x of shape {x.shape}"
-        )
-    if x.dtype != weight.dtype:
-        raise ValueError(f"band_matmul: x is {x.dtype} and weight {weight.dtype}, expected the same dtype")
+    of_band_matmul(shapes({"x": x, "weight": weight}), lower, upper)
     if x.size == 0 or jnp.iscomplexobj(x):
         return bands.product(x, weight, lower, upper)
     n = x.shape[-1]
@@ -123,33 +118,11 @@ def band_rnn(
     given = {
         "x": x, "weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh, "h_0": h_0
     }  # fmt: skip
-    x, weight_ih, weight_hh, bias_ih, bias_hh, h_0 = arrays("band_rnn", given, DTYPES[:2], "float32 or float64")
+    made = arrays("band_rnn", given, DTYPES[:2], "float32 or float64")
     lower, upper = _widths("band_rnn", lower, lower if upper is None else upper)
-    if nonlinearity not in NONLINEARITIES:
-        known = " or ".join(map(repr, NONLINEARITIES))
-        raise ValueError(f"band_rnn: nonlinearity is {nonlinearity!r}, expected {known}")
-    if x.ndim not in (2, 3):
-        order = "(B, T, input)" if batch_first else "(T, B, input)"
-        raise ValueError(f"band_rnn: x has shape {x.shape}, expected {order}, or (T, input) without a batch")
-    hidden = weight_ih.shape[0] if weight_ih.ndim else 0
-    batched = x.ndim == 3
-    lead = (x.shape[0 if batch_first else 1],) if batched else ()
-    expected = {
-        "weight_ih": (weight_ih, (hidden, x.shape[-1]), "hidden, input"),
-        "weight_hh": (weight_hh, (lower + upper + 1, hidden), "lower + upper + 1, hidden"),
-        "bias_ih": (bias_ih, (hidden,), "hidden,"),
-        "bias_hh": (bias_hh, (hidden,), "hidden,"),
-        "h_0": (h_0, (*lead, hidden), "B, hidden" if batched else "hidden,"),
-    }
-    for name, (array, shape, means) in expected.items():
-        if array is not None and array.shape != shape:
-            raise ValueError(f"band_rnn: {name} has shape {array.shape}, expected {shape} = ({means})")
-        if array is not None and array.dtype != x.dtype:
-            raise ValueError(f"band_rnn: {name} is {array.dtype}, but x is {x.dtype}, expected the same")
-    return _band_rnn(
-        *(x, weight_ih, weight_hh, bias_ih, bias_hh, h_0),
-        (lower, upper, nonlinearity, batched and bool(batch_first), bool(reverse)),
-    )
+    of_band_rnn(shapes(dict(zip(given, made, strict=True))), lower, upper, nonlinearity, batch_first)
+    is_batch_first = made[0].ndim == 3 and bool(batch_first)
+    return _band_rnn(*made, (lower, upper, nonlinearity, is_batch_first, bool(reverse)))
 
 
 @functools.partial(jax.jit, static_argnums=6)
@@ -163,7 +136,7 @@ def _band_rnn(
         if bias is not None:
             u = u + bias
     first = jnp.zeros(u.shape[1:], u.dtype) if h_0 is None else h_0
-    step = step_of_band_rnn(u.shape[-1], lower, upper, nonlinearity)
+    step = step_of(u.shape[-1], Banded(lower, upper), nonlinearity)
     h, last = run(step, [weight_hh, u, first], u.shape[1:-1], u.shape[0], reverse)
     return (jnp.swapaxes(h, 0, 1) if batch_first else h), last
 

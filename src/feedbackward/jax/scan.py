@@ -1,4 +1,4 @@
-"""The operator of every program whose matrices are bands: a recurrence given as text, over all lanes and all time.
+"""The operator of every program: a recurrence given as text, over all lanes and all time.
 
 `scan` takes the tensors that a program names, in its order: held (*lanes, rows); matrices; sequences (T, *lanes, rows);
 states before (*lanes, rows); a lane axis may have size 1 where the value is the same along it. Its settings are
@@ -225,32 +225,43 @@ def _one_by_one(function: Any, arrays: Sequence[Any], dims: Sequence[Any]) -> li
 
 
 def _as_applied(weights: Any, m: Matrix) -> Any:
-    """The matrix of a linear map, in the form that the machine reads."""
-    return transposed(weights, m.upper, m.lower) if m.transposed else weights
+    """The matrix of a linear map, in the form that the machine reads: stored, or transposed."""
+    if m.kind == "banded":
+        return transposed(weights, m.upper, m.lower) if m.transposed else weights
+    weights = jnp.swapaxes(weights, -1, -2) if m.transposed else weights
+    return weights.reshape(m.rows, m.columns // m.groups)
 
 
 def _outer(m: Matrix, d_y: Any, a: Any) -> Any:
-    """The gradient of stored diagonals: sums of d_y a^T over steps and lanes."""
+    """The gradient of stored weights: sums of d_y a^T over steps and lanes, where there are weights."""
     if m.transposed:
         m, d_y, a = m.transpose(), a, d_y
-    like = jax.ShapeDtypeStruct((m.lower + m.upper + 1, m.rows), d_y.dtype)
-    flat = [x.reshape(-1, m.rows) for x in (d_y, a)]
-    return call("band_outer", [like], *flat, lower=m.lower, upper=m.upper, delay=0)[0]
+    d_y, a = d_y.reshape(-1, m.rows), a.reshape(-1, m.columns)
+    if m.kind == "banded":
+        return _band_outer(m, d_y, a, 0)
+    if m.kind == "dense":
+        return jnp.einsum("xm,xn->mn", d_y, a, precision=jax.lax.Precision.HIGHEST)
+    d_y, a = (x.reshape(len(x), m.groups, n // m.groups) for x, n in ((d_y, m.rows), (a, m.columns)))
+    return jnp.einsum("xgm,xgn->gmn", d_y, a, precision=jax.lax.Precision.HIGHEST)
 
 
 def _outer_of_states(m: Matrix, d_y: Any, after: Any, before: Any, reverse: bool) -> Any:
-    """The same where a is the state before every step: the one after the step before, without a copy of them all."""
-    steps = d_y.shape[0]
-    if not steps:
-        return jnp.zeros((m.lower + m.upper + 1, m.rows), d_y.dtype)
-    first = d_y[-1] if reverse else d_y[0]
-    start = _outer(m, first, jnp.broadcast_to(before, first.shape))
-    delay = math.prod(first.shape[:-1]) * (-1 if reverse else 1)
+    """The same where a is the state before every step: the one after the step before."""
+    steps, lanes = d_y.shape[0], d_y.shape[1:-1]
+    before = jnp.broadcast_to(before, (*lanes, m.columns))[None]
+    if m.kind != "banded" or not steps:
+        parts = [after[1:], before] if reverse else [before, after[:-1]]
+        return _outer(m, d_y, jnp.concatenate(parts)[:steps])
+    start = _outer(m, d_y[-1:] if reverse else d_y[:1], before)  # and the others without a copy of them all
+    delay = math.prod(lanes) * (-1 if reverse else 1)
     if m.transposed:
         m, d_y, after, delay = m.transpose(), after, d_y, -delay
+    return start + _band_outer(m, d_y.reshape(-1, m.rows), after.reshape(-1, m.rows), delay)
+
+
+def _band_outer(m: Matrix, d_y: Any, a: Any, delay: int) -> Any:
     like = jax.ShapeDtypeStruct((m.lower + m.upper + 1, m.rows), d_y.dtype)
-    flat = [x.reshape(-1, m.rows) for x in (d_y, after)]
-    return start + call("band_outer", [like], *flat, lower=m.lower, upper=m.upper, delay=delay)[0]
+    return call("band_outer", [like], d_y, a, lower=m.lower, upper=m.upper, delay=delay)[0]
 
 
 def _summed_to(x: Any, shape: tuple[int, ...]) -> Any:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..design._operands import as_wide
+from ..formulas.arguments import check_count as check_count
 
 
 class _Absent(enum.Enum):
@@ -36,14 +37,6 @@ def check_signal(name: str, x: Any) -> None:
         raise TypeError(f"{name}: x is a {type(x).__name__}, expected a tensor (..., T)")
     if x.ndim == 0:
         raise ValueError(f"{name}: x has no axis, expected (..., T)")
-
-
-def check_count(name: str, argument: str, value: Any, least: int) -> None:
-    """Raise unless value is an integer of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name}: {argument} is a {type(value).__name__}, expected an integer")
-    if value < least:
-        raise ValueError(f"{name}: {argument} is {value}, expected at least {least}")
 
 
 def check_shape(name: str, shape: Any) -> tuple[int, ...]:

@@ -16,14 +16,12 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from ..design.cookbook import GAIN_KINDS, KINDS
+from ..design.cookbook import KINDS
 from ..design.quality import q_from_bandwidth
-from ..design.spacing import SCALES, bandwidths, hz_to_scale, scale_to_hz, space
+from ..design.spacing import bandwidths, space
 from ..filters.sosfilt import sosfilt
-from ._stream import ABSENT, Absent, check_count, check_dtypes, check_signal, design_dtype
-
-_EDGE = 1e-3  # how close a center may come to 0 and to Nyquist, in units of Nyquist
-_NARROW, _WIDE = 1e-4, 0.9  # bandwidths, in units of Nyquist
+from ..formulas.bank import Bank
+from ._stream import ABSENT, Absent, check_dtypes, check_signal, design_dtype
 
 
 class FilterBank(nn.Module):
@@ -83,44 +81,28 @@ class FilterBank(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_count("FilterBank", "filters", filters, 1)
         check_dtypes("FilterBank", dtype, compute_dtype)
-        if kind not in KINDS:
-            raise ValueError(f"FilterBank: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-        if scale not in SCALES:
-            raise ValueError(f"FilterBank: scale is {scale!r}, expected one of {', '.join(SCALES)}")
-        if not 0 < sample_rate < math.inf:
-            raise ValueError(f"FilterBank: sample_rate is {sample_rate}, expected a positive number in Hz")
-        nyquist = sample_rate / 2
-        high = nyquist if high is None else high
-        if not 0 <= low < high <= nyquist:
-            raise ValueError(
-                f"FilterBank: low and high are {low:g} and {high:g} Hz, "
-                f"expected 0 <= low < high <= sample_rate / 2 = {nyquist:g} Hz"
-            )
+        self._bank = bank = Bank.of(torch, filters, sample_rate, kind, low, high, scale)
         self.filters, self.sample_rate, self.kind = filters, sample_rate, kind
-        self.low, self.high, self.scale, self.compute_dtype = low, high, scale, compute_dtype
+        self.low, self.high, self.scale, self.compute_dtype = low, bank.high, scale, compute_dtype
         self.raw_frequency = nn.Parameter(torch.empty(filters, device=device, dtype=dtype))
         self.raw_bandwidth = nn.Parameter(torch.empty(filters, device=device, dtype=dtype))
-        has_gain = kind in GAIN_KINDS
-        self.gain_db = nn.Parameter(torch.empty(filters, device=device, dtype=dtype)) if has_gain else None
-        bottom, top = self._limits()
-        self._start, self._end = hz_to_scale(torch.tensor([bottom, top], dtype=torch.float64), scale).tolist()
+        self.gain_db = nn.Parameter(torch.empty(filters, device=device, dtype=dtype)) if bank.has_gain else None
         self.initialize(
-            space(bottom, top, filters, scale),
-            bandwidths(bottom, top, filters, scale).clamp(2 * _NARROW * nyquist, _WIDE / 2 * nyquist),
-            gain_db if has_gain else None,
+            space(*bank.centers, filters, scale),
+            bank.clipped(torch, bandwidths(*bank.centers, filters, scale)),
+            gain_db if bank.has_gain else None,
         )
 
     @property
     def frequency(self) -> Tensor:
         """Center frequencies in Hz, (filters,), differentiable."""
-        return self._frequency(self.raw_frequency)
+        return self._bank.frequency(torch, self.raw_frequency)
 
     @property
     def bandwidth(self) -> Tensor:
         """Bandwidths in Hz, (filters,), differentiable."""
-        return self._bandwidth(self.raw_bandwidth)
+        return self._bank.bandwidth(torch, self.raw_bandwidth)
 
     @torch.no_grad()
     def initialize(
@@ -146,14 +128,11 @@ class FilterBank(nn.Module):
             ([440, 880], [100, 100])
         """
         if frequency is not None:
-            bottom, top = self._limits()
-            wanted = self._broadcast("frequency", frequency, bottom, top)
-            position = (hz_to_scale(wanted, self.scale) - self._start) / (self._end - self._start)
-            self.raw_frequency.copy_(torch.logit(position))
+            wanted = self._broadcast("frequency", frequency, *self._bank.centers)
+            self.raw_frequency.copy_(self._bank.raw_frequency(torch, wanted))
         if bandwidth is not None:
-            narrow, wide = _NARROW * self.sample_rate / 2, _WIDE * self.sample_rate / 2
-            wanted = self._broadcast("bandwidth", bandwidth, narrow, wide)
-            self.raw_bandwidth.copy_(torch.logit(torch.log(wanted / narrow) / math.log(wide / narrow)))
+            wanted = self._broadcast("bandwidth", bandwidth, *self._bank.widths)
+            self.raw_bandwidth.copy_(self._bank.raw_bandwidth(torch, wanted))
         if gain_db is not None:
             if self.gain_db is None:
                 raise ValueError(f"FilterBank: gain_db is given, expected None: a {self.kind} has no gain")
@@ -162,8 +141,9 @@ class FilterBank(nn.Module):
     def to_sos(self) -> Tensor:
         """One section per filter, (filters, 1, 6) with a0 = 1, differentiable: ``sosfilt(sos, x[..., None, :])``."""
         dtype = design_dtype(self.raw_frequency, self.compute_dtype)
-        frequency = self._frequency(self.raw_frequency.to(dtype))
-        q = q_from_bandwidth(frequency, self._bandwidth(self.raw_bandwidth.to(dtype)), sample_rate=self.sample_rate)
+        frequency = self._bank.frequency(torch, self.raw_frequency.to(dtype))
+        bandwidth = self._bank.bandwidth(torch, self.raw_bandwidth.to(dtype))
+        q = q_from_bandwidth(frequency, bandwidth, sample_rate=self.sample_rate)
         gain = () if self.gain_db is None else (self.gain_db.to(dtype),)
         return KINDS[self.kind](frequency, q, *gain, sample_rate=self.sample_rate).unsqueeze(-2)
 
@@ -201,17 +181,6 @@ class FilterBank(nn.Module):
             f"{self.filters}, sample_rate={self.sample_rate:g}, kind={self.kind!r}, low={self.low:g}, "
             f"high={self.high:g}, scale={self.scale!r}{extra}"
         )
-
-    def _limits(self) -> tuple[float, float]:
-        """Lowest and highest center in Hz."""
-        edge = _EDGE * self.sample_rate / 2
-        return max(self.low, edge), min(self.high, self.sample_rate / 2 - edge)
-
-    def _frequency(self, raw: Tensor) -> Tensor:
-        return scale_to_hz(self._start + (self._end - self._start) * torch.sigmoid(raw), self.scale)
-
-    def _bandwidth(self, raw: Tensor) -> Tensor:
-        return (_NARROW * self.sample_rate / 2) * torch.exp(math.log(_WIDE / _NARROW) * torch.sigmoid(raw))
 
     def _broadcast(self, name: str, value: Any, low: float, high: float) -> Tensor:
         wanted = torch.as_tensor(value, dtype=torch.float64).cpu()

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ..design.convert import tf2sos
-from ..design.stable import check_max_radius, invert, stable_polynomial
+from ..design.stable import invert, stable_polynomial
 from ..filters.lfilter import lfilter
+from ..formulas.arguments import check_max_radius
 from ._stream import ABSENT, Absent, check_count, check_dtypes, check_shape, check_signal, design_dtype, extra, wide
 
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from ..design.cookbook import BUTTERWORTH, peaking
 from ..design.section import invert_section, stable_section
 from ..design.spacing import space
-from ..design.stable import check_max_radius, triangle_inverse
+from ..design.stable import triangle_inverse
 from ..filters.sosfilt import sosfilt
+from ..formulas.arguments import check_max_radius
+from ..formulas.section import FIRST, LAST
 from ._stream import ABSENT, Absent, check_count, check_dtypes, check_shape, check_signal, design_dtype, extra, wide
-
-_FIRST, _LAST = 5e-3, 0.45  # where the poles of a new cascade start out, in units of the sample rate
 
 
 class SOSFilter(nn.Module):
@@ -76,7 +76,7 @@ class SOSFilter(nn.Module):
         self.max_radius, self.compute_dtype = max_radius, compute_dtype
         self.mix = nn.Parameter(torch.ones(*self.shape, sections, 3, device=device, dtype=dtype))
         self.raw_a = nn.Parameter(torch.empty(*self.shape, sections, 2, device=device, dtype=dtype))
-        start = peaking(space(_FIRST, _LAST, sections, "octave"), BUTTERWORTH, 0.0, sample_rate=1.0)
+        start = peaking(space(FIRST, LAST, sections, "octave"), BUTTERWORTH, 0.0, sample_rate=1.0)
         with torch.no_grad():
             self.raw_a.copy_(triangle_inverse(start[:, 4:]))
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..recurrent.shapes import of_band_matmul
 from .arguments import REAL, check_widths, shape_text, to_tensors
 from .ops import band
 from .ops.diagonals import product_by_index
+from .shapes import described_by
 
 
 @tf.autograph.experimental.do_not_convert
@@ -51,14 +53,7 @@ def band_matmul(x: Any, weight: Any, lower: int, upper: int) -> Any:
     """
     x, weight = to_tensors("band_matmul", {"x": x, "weight": weight})
     lower, upper = check_widths("band_matmul", lower, upper)
-    n = x.shape[-1] if x.shape.rank else None
-    if not x.shape.rank or not weight.shape.is_compatible_with([lower + upper + 1, n]):
-        raise ValueError(
-            f"band_matmul: weight has shape {shape_text(weight.shape)}, expected ({lower + upper + 1}, {n or 'n'}) = "
-            f"(lower + upper + 1, n) for x of shape {shape_text(x.shape)}"
-        )
-    if x.dtype != weight.dtype:
-        raise ValueError(f"band_matmul: x is {x.dtype.name} and weight {weight.dtype.name}, expected the same dtype")
+    of_band_matmul(described_by({"x": x, "weight": weight}), lower, upper)
     if x.dtype not in REAL or 0 in (*x.shape, *weight.shape):
         return product_by_index(x, weight, lower, upper)
     if weight.shape[1] is None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..engine.steps import NONLINEARITIES
-from ..engine.steps import band_rnn as step_of
+from ..engine.steps import rnn as step_of
+from ..recurrent.shapes import of_band_rnn
+from ..recurrent.structures import Banded
 from .arguments import REAL, check_widths, shape_text, to_tensors
 from .ops.recurrence import set_shape
 from .ops.scan import run
+from .shapes import Unknown, described_by
 
 
 @tf.autograph.experimental.do_not_convert
@@ -79,39 +81,15 @@ def band_rnn(
     }  # fmt: skip
     x, weight_ih, weight_hh, bias_ih, bias_hh, h_0 = tensors = to_tensors("band_rnn", given, REAL)
     lower, upper = check_widths("band_rnn", lower, lower if upper is None else upper)
-    if nonlinearity not in NONLINEARITIES:
-        raise ValueError(f"band_rnn: nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
-    if x.shape.rank not in (2, 3):
-        raise ValueError(
-            f"band_rnn: x has shape {shape_text(x.shape)}, expected (T, B, input), (B, T, input) with batch_first, or "
-            "(T, input)"
-        )
-    hidden = weight_hh.shape[-1] if weight_hh.shape.rank else None
-    if hidden is None:
+    described = described_by(dict(zip(given, tensors, strict=True)))
+    hidden = of_band_rnn(described, lower, upper, nonlinearity, batch_first)
+    if isinstance(hidden, Unknown):
         raise ValueError(
             f"band_rnn: weight_hh has shape {shape_text(weight_hh.shape)}, expected ({lower + upper + 1}, hidden) with "
             "hidden known when the function is traced"
         )
-    batched = x.shape.rank == 3
-    batch = x.shape[0 if batch_first else 1] if batched else None
-    expected = {
-        "weight_ih": ([hidden, x.shape[-1]], "(hidden, input)"),
-        "weight_hh": ([lower + upper + 1, hidden], "(lower + upper + 1, hidden)"),
-        "bias_ih": ([hidden], "(hidden,)"),
-        "bias_hh": ([hidden], "(hidden,)"),
-        "h_0": ([batch, hidden], "(B, hidden)") if batched else ([hidden], "(hidden,) for x without a batch"),
-    }
-    for (name, _), tensor in zip(given.items(), tensors, strict=True):
-        if tensor is None:
-            continue
-        if tensor.dtype != x.dtype:
-            raise ValueError(f"band_rnn: {name} is {tensor.dtype.name} and x {x.dtype.name}, expected the same dtype")
-        if name in expected and not tensor.shape.is_compatible_with(expected[name][0]):
-            shape, meaning = expected[name]
-            raise ValueError(
-                f"band_rnn: {name} has shape {shape_text(tensor.shape)}, expected {tuple(shape)} = {meaning}"
-            )
 
+    batched = x.shape.rank == 3
     if not batched:
         x = x[:, None]
     elif batch_first:
@@ -124,7 +102,7 @@ def band_rnn(
     u = tf.reshape(u, [steps, lanes, hidden])
     set_shape(u, tf.TensorShape([x.shape[0], x.shape[1], hidden]))
     first = tf.zeros([lanes, hidden], x.dtype) if h_0 is None else tf.reshape(h_0, [lanes, hidden])
-    (output,), (last,) = run(step_of(hidden, lower, upper, nonlinearity), [weight_hh, u, first], bool(reverse))
+    (output,), (last,) = run(step_of(hidden, Banded(lower, upper), nonlinearity), [weight_hh, u, first], bool(reverse))
     if not batched:
         return output[:, 0], last[0]
     return (tf.transpose(output, [1, 0, 2]) if batch_first else output), last

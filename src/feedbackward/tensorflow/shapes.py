@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -75,6 +75,11 @@ class Unknown(int):
 def sizes(tensor: Any) -> tuple[int, ...]:
     """The shape of a tensor, as `feedbackward.filters.shapes` takes it."""
     return tuple(Unknown() if size is None else size for size in tensor.shape)
+
+
+def described_by(given: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The shape and the dtype of every tensor that there is, as `feedbackward.recurrent.shapes` takes them."""
+    return {name: (sizes(x), x.dtype.name) for name, x in given.items() if x is not None}
 
 
 def known(shape: Iterable[int]) -> list[int | None]:

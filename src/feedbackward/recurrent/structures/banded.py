@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from typing_extensions import override
+from ...engine import ir
+from .base import Matrix, Structure, check_count, orthogonal, override
 
-from ...ops.band import band_matmul, outside_band, transposed
-from .base import Matrix, Structure, check_count, orthogonal
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,20 @@ class Banded(Structure):
         return sum(self.widths) + 1, n
 
     @override
+    def _stored(self, n: int) -> list[ir.Matrix]:
+        lower, upper = self.widths
+        return [ir.Matrix(0, "banded", n, n, lower=lower, upper=upper)]
+
+    @override
     def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
+        from ...ops.band import band_matmul
+
         return band_matmul(x, weight, *self.widths)
 
     @override
     def to_dense(self, weight: Tensor) -> Tensor:
+        import torch
+
         column, inside = self._columns(weight)
         row = torch.arange(weight.shape[-1], device=weight.device).expand_as(column)
         dense = weight.new_zeros(weight.shape[-1], weight.shape[-1])
@@ -63,6 +73,8 @@ class Banded(Structure):
 
     @override
     def _from_dense(self, dense: Tensor) -> Tensor:
+        import torch
+
         weight = dense.new_zeros(self._shape(dense.shape[0]))
         column, inside = self._columns(weight)
         row = torch.arange(weight.shape[-1], device=dense.device).expand_as(column)
@@ -70,6 +82,10 @@ class Banded(Structure):
 
     def _columns(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The column of every entry of a weight, and whether the matrix has it."""
+        import torch
+
+        from ...ops.band import outside_band
+
         lower, upper = self.widths
         diagonals = torch.arange(-lower, upper + 1, device=weight.device).unsqueeze(1)
         column = torch.arange(weight.shape[-1], device=weight.device) + diagonals
@@ -77,6 +93,8 @@ class Banded(Structure):
 
     @override
     def transpose(self, weight: Tensor) -> Matrix:
+        from ...ops.band import transposed
+
         lower, upper = self.widths
         return Banded(upper, lower)(transposed(weight, lower, upper))
 
@@ -92,12 +110,16 @@ class Banded(Structure):
 
     @override
     def uniform_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        from ...ops.band import outside_band
+
         super().uniform_(weight, generator)
         weight.masked_fill_(outside_band(weight, *self.widths), 0)
 
     @override
     def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         """A product of two block-diagonal orthogonal matrices whose blocks overlap: it has a band, and mixes."""
+        import torch
+
         n, width = weight.shape[-1], min(*self.widths)
         size = width // 2 + 1
         sizes = size, max(size, min(width, 1) + 1)  # equal, and half a block apart: they never end at the same row

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from ...engine import ir
 
-from .spectrum import largest_eigenvalue
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from typing_extensions import override as override
+else:
+
+    def override(method: Any) -> Any:
+        """What type checkers check; their own comes with torch, which need not be there."""
+        return method
+
+
+Reshape = Callable[[Any, tuple[int, ...]], Any]
 
 
 class Structure:
@@ -89,6 +100,18 @@ class Structure:
         """Make W a random orthogonal matrix of this structure."""
         raise NotImplementedError
 
+    def _stored(self, n: int) -> list[ir.Matrix]:
+        """What a program stores of one matrix."""
+        raise NotImplementedError
+
+    def _applied(self, g: ir.Graph, stored: Sequence[ir.Matrix], x: ir.Value) -> ir.Value:
+        """The product in a program."""
+        return g.apply(stored[0], x)
+
+    def _arrays(self, weight: Any, n: int, reshape: Reshape) -> list[Any]:
+        """What a program stores, as parts of the weight of one matrix."""
+        return [weight]
+
     # What follows from it
 
     def gates(self, weight: Tensor, count: int) -> tuple[Tensor, ...]:
@@ -97,20 +120,43 @@ class Structure:
 
     def products(self, weight: Tensor, x: Tensor, gates: int) -> Tensor:
         """The products of x with the matrices of all gates, (..., gates * n)."""
+        import torch
+
         return torch.cat([self.matvec(w, x) for w in self.gates(weight, gates)], -1)
 
     def spectral_radius(self, weight: Tensor) -> Tensor:
         """The largest absolute value of an eigenvalue; see `Matrix.spectral_radius`."""
+        from .spectrum import largest_eigenvalue
+
         return largest_eigenvalue(self, weight)
 
     def uniform_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         """Entries of torch.nn's distribution: uniform in +-1 / sqrt(terms of a row). For Dense, that of torch.nn."""
+        from torch import nn
+
         bound = self.terms(self.size(weight)) ** -0.5
         nn.init.uniform_(weight, -bound, bound, generator)
 
     def scale_(self, weight: Tensor, factor: float) -> None:
         """Multiply the matrix by a number."""
         weight.mul_(factor)
+
+    # As a part of a program, for arrays of any framework
+
+    def matrices(self, n: int, gates: int = 1, first: int = 0) -> list[ir.Matrix]:
+        """What a program stores of the matrices (n, n) of all gates, numbered from ``first``."""
+        stored = [m for _ in range(gates) for m in self._stored(n)]
+        return [replace(m, index=first + i) for i, m in enumerate(stored)]
+
+    def applied(self, g: ir.Graph, stored: Sequence[ir.Matrix], x: ir.Value) -> ir.Value:
+        """The products of x with the matrices of all gates, (gates * n) rows."""
+        each = len(self._stored(x.rows))
+        return g.concat([self._applied(g, stored[i : i + each], x) for i in range(0, len(stored), each)])
+
+    def arrays(self, weight: Any, n: int, gates: int, reshape: Reshape) -> list[Any]:
+        """The arrays of `matrices`, by slices and reshapes of a weight."""
+        rows = self._shape(n)[0]
+        return [a for i in range(gates) for a in self._arrays(weight[i * rows : (i + 1) * rows], n, reshape)]
 
     def _rounding(self, dense: Tensor) -> float:
         """How far an entry may be off in a matrix of this structure."""
@@ -181,6 +227,8 @@ class Matrix:
 
 def orthogonal(n: int, like: Tensor, generator: torch.Generator | None, rows: int | None = None) -> Tensor:
     """A random orthogonal matrix (n, n), or some of its rows."""
+    from torch import nn
+
     q = like.new_empty(n if rows is None else rows, n)
     return nn.init.orthogonal_(q, generator=generator) if n else q
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from typing_extensions import override
+from ...engine import ir
+from .base import Matrix, Structure, check_count, override
 
-from .base import Matrix, Structure, check_count
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,25 @@ class BlockDiagonal(Structure):
         return weight.shape[0] * weight.shape[-1] if weight.ndim else 0
 
     @override
+    def _stored(self, n: int) -> list[ir.Matrix]:
+        return [ir.Matrix(0, "block", n, n, groups=self.blocks)]
+
+    @override
     def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
+        import torch
+
         return torch.einsum("kij,...kj->...ki", weight, x.unflatten(-1, (self.blocks, -1))).flatten(-2)
 
     @override
     def to_dense(self, weight: Tensor) -> Tensor:
+        import torch
+
         return torch.block_diag(*weight)
 
     @override
     def _from_dense(self, dense: Tensor) -> Tensor:
+        import torch
+
         size = max(dense.shape[0] // self.blocks, 1)
         blocks = [dense[k : k + size, k : k + size] for k in range(0, dense.shape[0], size)]
         return torch.stack(blocks) if blocks else dense.new_zeros(self.blocks, 0, 0)
@@ -61,9 +73,13 @@ class BlockDiagonal(Structure):
 
     @override
     def spectral_radius(self, weight: Tensor) -> Tensor:
+        import torch
+
         return torch.linalg.eigvals(weight.detach()).abs().max()
 
     @override
     def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        from torch import nn
+
         for block in weight:
             nn.init.orthogonal_(block, generator=generator)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from typing_extensions import override
+from ...engine import ir
+from .base import Matrix, Reshape, Structure, override
 
-from .base import Matrix, Structure
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,21 @@ class Diagonal(Structure):
         return (n,)
 
     @override
+    def _stored(self, n: int) -> list[ir.Matrix]:
+        return [ir.Matrix(0, "banded", n, n)]  # a band of one diagonal
+
+    @override
+    def _arrays(self, weight: Any, n: int, reshape: Reshape) -> list[Any]:
+        return [reshape(weight, (1, n))]
+
+    @override
     def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
         return x * weight
 
     @override
     def to_dense(self, weight: Tensor) -> Tensor:
+        import torch
+
         return torch.diag(weight)
 
     @override
@@ -45,5 +57,7 @@ class Diagonal(Structure):
 
     @override
     def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        import torch
+
         signs = torch.randint(0, 2, weight.shape, generator=generator)
         weight.copy_(signs * 2 - 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import linear
-from typing_extensions import override
+from ...engine import ir
+from .base import Matrix, Reshape, Structure, check_count, orthogonal, override
 
-from .base import Matrix, Structure, check_count, orthogonal
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _ITERATIONS = 2000
 
@@ -42,18 +44,38 @@ class LowRankPlusDiagonal(Structure):
         return d.squeeze(0), u, v
 
     @override
+    def _stored(self, n: int) -> list[ir.Matrix]:
+        low = ir.Matrix(0, "dense", self.rank, n)
+        return [ir.Matrix(0, "banded", n, n), low, low]
+
+    @override
+    def _applied(self, g: ir.Graph, stored: Sequence[ir.Matrix], x: ir.Value) -> ir.Value:
+        d, u, v = stored
+        return g.emit("add", g.apply(d, x), g.apply(u.transpose(), g.apply(v, x)))
+
+    @override
+    def _arrays(self, weight: Any, n: int, reshape: Reshape) -> list[Any]:
+        return [weight[:1], weight[1 : 1 + self.rank], weight[1 + self.rank :]]
+
+    @override
     def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
+        from torch.nn.functional import linear
+
         d, u, v = self.factors(weight)
         return d * x + linear(linear(x, v), u.mT)
 
     @override
     def to_dense(self, weight: Tensor) -> Tensor:
+        import torch
+
         d, u, v = self.factors(weight)
         return torch.diag(d) + u.mT @ v
 
     @override
     def _from_dense(self, dense: Tensor) -> Tensor:
         """The rank of what the diagonal leaves, the diagonal of what the rank leaves, in turn: principal factors."""
+        import torch
+
         wide = dense.double()
         d = torch.zeros_like(wide.diagonal())
         for _ in range(_ITERATIONS):
@@ -68,6 +90,8 @@ class LowRankPlusDiagonal(Structure):
 
     @override
     def transpose(self, weight: Tensor) -> Matrix:
+        import torch
+
         d, u, v = self.factors(weight)
         return self(torch.cat([d.unsqueeze(0), v, u]))
 
@@ -78,6 +102,8 @@ class LowRankPlusDiagonal(Structure):
     @override
     def uniform_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         """A radius of about a half from d, and as much from U V^T."""
+        from torch import nn
+
         d, u, v = self.factors(weight)
         nn.init.uniform_(d, -0.5, 0.5, generator)
         nn.init.uniform_(u, -1, 1, generator)
@@ -102,4 +128,6 @@ class LowRankPlusDiagonal(Structure):
 
     @override
     def _rounding(self, dense: Tensor) -> float:
+        import torch
+
         return 1e3 * torch.finfo(dense.dtype).eps * dense.abs().max().item()

@@ -1,9 +1,9 @@
 """The operator of every program: a recurrence given as instructions, over a batch of lanes and all time.
 
-`run` takes tensors in the order in which the program names them: matrices; sequences (T, lanes, rows); states before
-(lanes, rows). Its gradient is a kernel too, which takes the states that forward wrote. Second derivatives are those of
-the same gradient written otherwise: the adjoint of a step is a program as good as the step itself, and runs through
-this same operator.
+`run` takes tensors in the order in which the program names them: held (lanes or 1, rows); matrices; sequences
+(T, lanes, rows); states before (lanes, rows). Its gradient is a kernel too, which takes the states that forward wrote.
+Second derivatives are those of the same gradient written otherwise: the adjoint of a step is a program as good as the
+step itself, and runs through this same operator.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def run(step: Program, tensors: Sequence[Any], reverse: bool = False) -> tuple[l
     t = Tensors.of(step, tensors)
     made = compiled(step.text, (True,) * len(tensors), _lanes(t))
     outputs, after = operators.feedbackward_scan(
+        t.held,
         t.matrices,
         [_as_applied(t.matrices, m) for m in made.forward.matrices],
         t.sequences,
@@ -45,18 +46,19 @@ def run(step: Program, tensors: Sequence[Any], reverse: bool = False) -> tuple[l
 def _kernel_gradient(
     made: Compiled, t: Tensors[Any], d: Sequence[Any], outputs: Sequence[Any], reverse: bool
 ) -> tuple[list[Any], list[Any]]:
-    """What the adjoint of a step leaves: its outputs and its states after."""
+    """What the adjoint of a step leaves: its outputs and its states after, of which the last are sums of ``held``."""
     written = made.written
     kept = [] if written.replays else list(written.kept)
     states = list(made.adjoint.program.states)
     found, after = operators.feedbackward_scan_gradient(
+        t.held,
         t.matrices,
         [_as_applied(t.matrices, m) for m in made.forward.matrices],
         t.sequences,
         t.before,
         [_as_applied(t.matrices, m) for m in made.backward.matrices],
         d[: len(outputs)],
-        d[len(outputs) :],
+        [*d[len(outputs) :], *_sums(made, t)],
         [outputs[i] for i in kept],
         N=len(made.backward_rows),
         program=made.step.text,
@@ -75,39 +77,41 @@ def _kernel_gradient(
 def _flags(made: Compiled) -> list[bool]:
     """For every tensor of the step, whether its gradient is wanted."""
     step, wanted = made.step, made.adjoint.wanted
-    parts = ((step.matrices, wanted.matrices), (step.sequences, wanted.sequences))
+    parts = ((step.held, wanted.held), (step.matrices, wanted.matrices), (step.sequences, wanted.sequences))
     return [*(i in found for given, found in parts for i in range(len(given))), *(True for _ in step.states)]
 
 
 @tf.RegisterGradient("FeedbackwardScan")
 def _gradient(op: Any, *d: Any) -> list[Any]:
     step = program_of(op.get_attr("program").decode())
-    groups = _groups(op, ("M", "A", "Q", "B"))
-    t = Tensors([], *(groups[name] for name in ("M", "Q", "B")))
-    unused, start = skipped(op), len(groups["M"]) + len(groups["A"])
-    positions = [*range(len(groups["M"])), *range(start, len(op.inputs))]
+    groups = _groups(op, ("H", "M", "A", "Q", "B"))
+    t = Tensors(*(groups[name] for name in ("H", "M", "Q", "B")))
+    unused, stored = skipped(op), len(groups["H"]) + len(groups["M"])
+    positions = [*range(stored), *range(stored + len(groups["A"]), len(op.inputs))]
     made = compiled(step.text, tuple(i not in unused for i in positions), _lanes(t))
     outputs, reverse = op.outputs[: len(step.outputs)], op.get_attr("reverse")
     found, after = _kernel_gradient(made, t, d, outputs, reverse)
 
     wanted = made.adjoint.wanted
+    held = {i: _summed_to(after[len(step.states) + n], t.held[i]) for n, i in enumerate(wanted.held)}
     matrices: dict[int, Any] = {}
     for m, d_y, a in made.adjoint.products:
         term = _product(made, t, outputs, reverse, m, found[d_y], found[a] if isinstance(a, int) else a)
         matrices[m.index] = matrices[m.index] + term if m.index in matrices else term
     sequences = {i: found[n] for i, n in zip(wanted.sequences, made.adjoint.sequences, strict=True)}
     return [
+        *(held.get(i) for i in range(len(t.held))),
         *(matrices.get(i) for i in range(len(t.matrices))),
         *(None for _ in groups["A"]),
         *(sequences.get(i) for i in range(len(t.sequences))),
-        *after,
+        *after[: len(step.states)],
     ]
 
 
 def _product(
     made: Compiled, t: Tensors[Any], outputs: Sequence[Any], reverse: bool, m: Matrix, d_y: Any, a: Any
 ) -> Any:
-    """The gradient of the stored diagonals, of one product in every step."""
+    """The gradient of stored weights, of one product in every step."""
     if isinstance(a, Value) and a.op == "state":
         trail = outputs[made.written.trails[a.attr]]
         initial = t.before[a.attr][None][: tf.shape(trail)[0]]
@@ -117,20 +121,40 @@ def _product(
 
 
 def _outer(m: Matrix, d_y: Any, a: Any) -> Any:
+    """The gradient of stored weights: sums of d_y a^T over steps and lanes, where there are weights."""
     if m.transposed:
         m, d_y, a = m.transpose(), a, d_y
-    return outer(d_y, a, m.lower, m.upper)
+    if m.kind == "banded":
+        return outer(d_y, a, m.lower, m.upper)
+    groups, rows, columns = m.groups, m.rows // m.groups, m.columns // m.groups
+    if m.kind == "dense":
+        return tf.matmul(tf.reshape(d_y, [-1, rows]), tf.reshape(a, [-1, columns]), transpose_a=True)
+    return tf.einsum("xgm,xgn->gmn", tf.reshape(d_y, [-1, groups, rows]), tf.reshape(a, [-1, groups, columns]))
+
+
+def _sums(made: Compiled, t: Tensors[Any]) -> list[Any]:
+    """Zeros, to which the adjoint adds the gradients of what is held."""
+    lanes, dtype = tf.shape(t.sequences[0])[1], t.sequences[0].dtype
+    return [tf.zeros([lanes, made.step.held[i]], dtype) for i in made.adjoint.wanted.held]
+
+
+def _summed_to(d: Any, like: Any) -> Any:
+    """A gradient (lanes, rows), summed where there is one tensor for all lanes."""
+    (lanes, rows), own = tf.unstack(tf.shape(d)), tf.shape(like)[0]
+    result = tf.reduce_sum(tf.reshape(d, [lanes // tf.maximum(own, 1), own, rows]), 0)
+    set_shape(result, like.shape)
+    return result
 
 
 @tf.RegisterGradient("FeedbackwardScanGradient")
 def _gradient_of_gradient(op: Any, *v: Any) -> list[Any]:
     step = program_of(op.get_attr("program").decode())
-    groups = _groups(op, ("M", "A", "Q", "B", "AM", "AQ", "AB", "K"))
-    names = ("M", "Q", "B", "AQ", "AB")
+    groups = _groups(op, ("H", "M", "A", "Q", "B", "AM", "AQ", "AB", "K"))
+    names = ("H", "M", "Q", "B", "AQ", "AB")
     inputs = {name: groups[name] for name in names}
     wanted = set(op.get_attr("wanted"))
-    made = compiled(step.text, tuple(i in wanted for i in range(sum(len(groups[n]) for n in names[:3]))), _LANES)
-    t = Tensors([], *(groups[name] for name in names[:3]))
+    made = compiled(step.text, tuple(i in wanted for i in range(sum(len(groups[n]) for n in names[:4]))), _LANES)
+    t = Tensors(*(groups[name] for name in names[:4]))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         found, after = _program_gradient(made, t, [*groups["AQ"], *groups["AB"]], op.get_attr("reverse"))
@@ -141,15 +165,18 @@ def _gradient_of_gradient(op: Any, *v: Any) -> list[Any]:
 def _program_gradient(made: Compiled, t: Tensors[Any], d: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
     """The same as `_kernel_gradient`, differentiable."""
     step = made.step
-    outputs, _ = run(with_states(step), [*t.matrices, *t.sequences, *t.before], reverse)
+    outputs, _ = run(with_states(step), [*t.held, *t.matrices, *t.sequences, *t.before], reverse)
     before = outputs[len(step.outputs) :]
-    return run(standalone(step, made.adjoint), [*t.matrices, *t.sequences, *before, *d], not reverse)
+    return run(standalone(step, made.adjoint), [*t.held, *t.matrices, *t.sequences, *before, *d], not reverse)
 
 
 def _as_applied(stored: Sequence[Any], m: Matrix) -> Any:
     """The matrix of a linear map, in the form that the machine reads: stored, or transposed."""
     weight = stored[m.index]
-    return transposed(weight, m.upper, m.lower) if m.transposed else weight
+    if m.kind == "banded":
+        return transposed(weight, m.upper, m.lower) if m.transposed else weight
+    weight = tf.linalg.matrix_transpose(weight) if m.transposed else weight
+    return weight if m.kind == "dense" else tf.reshape(weight, [m.rows, m.columns // m.groups])
 
 
 def _groups(op: Any, counts: Sequence[str]) -> dict[str, list[Any]]:

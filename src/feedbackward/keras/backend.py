@@ -1,0 +1,87 @@
+"""The operators of the backend that Keras runs on: programs over tensors, each as its framework has them.
+
+The backend is that of the process, so it is chosen when this module is imported, and no other framework is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from ..engine.ir import Program
+
+NAME: str = keras.backend.backend()
+
+register = keras.saving.register_keras_serializable(package="feedbackward")
+
+
+def run(name: str, step: Program, tensors: Sequence[Any], reverse: bool = False) -> tuple[list[Any], list[Any]]:
+    """Run a program over a batch.
+
+    Args:
+        name: Of the layer, for messages.
+        step: The program.
+        tensors: Those that it names, in its order, all of one dtype: held (B or 1, rows); matrices; sequences
+            (T, B, rows); states (B, rows).
+        reverse: Whether the last step is the first.
+
+    Returns:
+        Its outputs (T, B, rows), and the states after the last step (B, rows).
+
+    Raises:
+        NotImplementedError: A tensor is not where the kernels are, or XLA of TensorFlow is to compile the call.
+    """
+    return _run(name, step, tensors, reverse)
+
+
+# where: that of Keras rounds float64 to float32 outside of TensorFlow.
+if NAME == "tensorflow":
+    from tensorflow import where as where
+
+    from ..tensorflow.arguments import check_device, refuse_xla
+    from ..tensorflow.ops import scan as _tensorflow
+
+    def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
+        refuse_xla(name)
+        for tensor in tensors:
+            if hasattr(tensor, "numpy"):
+                check_device(name, "a tensor", tensor.device)
+        return _tensorflow.run(step, tensors, reverse)
+
+elif NAME == "jax":
+    from jax.numpy import where as where
+
+    from ..jax import scan as _jax
+
+    def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
+        steps, lanes, _ = tensors[len(step.held) + len(step.matrices)].shape
+        results = _jax.run(step, tensors, (lanes,), steps, reverse)
+        return results[: len(step.outputs)], results[len(step.outputs) :]
+
+elif NAME == "torch":
+    from torch import where as where
+
+    from ..engine import operator as _torch
+
+    def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
+        sequence = tensors[len(step.held) + len(step.matrices)]
+        steps, lanes, _ = sequence.shape
+        devices = {tensor.device.type for tensor in tensors}
+        if "meta" in devices:  # Keras asks for shapes alone
+            outputs = [sequence.new_empty((steps, lanes, v.rows), device="meta") for v in step.outputs]
+            return outputs, [sequence.new_empty((lanes, rows), device="meta") for rows in step.states]
+        if devices - {"cpu"}:
+            raise NotImplementedError(
+                f"{name}: a tensor is on {min(devices - {'cpu'})}, but this version computes on CPU; keep the model "
+                "there with `with keras.device('cpu')`"
+            )
+        wanted = _torch.wanted(tensors)
+        return _torch.run(tensors, step.text, wanted, (lanes,), steps, reverse, 0)
+
+else:
+    raise ImportError(
+        f"feedbackward.keras: Keras's backend is {NAME!r}, expected tensorflow, jax or torch: set KERAS_BACKEND before "
+        "Keras is imported"
+    )

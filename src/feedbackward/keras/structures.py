@@ -1,0 +1,163 @@
+"""The structures of recurrent matrices in Keras: what is stored, what it begins as, and one step's products.
+
+A dense matrix is stored as Keras stores it, (n, gates n), with y = h W. Every other structure is stored as it is
+everywhere in feedbackward, ``structure.weight_shape(n, gates)``, with y = W h for every gate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..recurrent.structures import Banded, BlockDiagonal, Dense, Diagonal, LowRankPlusDiagonal, Structure
+
+KINDS: dict[str, type[Structure]] = {
+    kind.__name__: kind for kind in (Banded, BlockDiagonal, Dense, Diagonal, LowRankPlusDiagonal)
+}
+
+
+def get(name: str, structure: Any, units: int) -> Structure:
+    """The structure that an argument is or, as a configuration, describes; dense where it is None.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: There is no such matrix with so many units.
+    """
+    if structure is None:
+        return Dense()
+    if isinstance(structure, dict) and structure.get("class_name") in KINDS:
+        structure = KINDS[structure["class_name"]](**structure["config"])
+    if type(structure) not in KINDS.values():
+        raise TypeError(f"{name}: structure is {structure!r}, expected one such as fb.Banded(8)")
+    structure.check(units)
+    return structure
+
+
+def serialize(structure: Structure) -> dict[str, Any]:
+    """What `get` makes the structure from."""
+    return {"class_name": type(structure).__name__, "config": dataclasses.asdict(structure)}  # type: ignore[call-overload]
+
+
+def stored_shape(structure: Structure, n: int, gates: int) -> tuple[int, ...]:
+    """The shape of a recurrent kernel."""
+    return (n, gates * n) if isinstance(structure, Dense) else structure.weight_shape(n, gates)
+
+
+def gates_of(structure: Structure, weight: Any, count: int, first: int, last: int) -> Any:
+    """The part of a recurrent kernel of ``count`` gates that belongs to gates first .. last - 1."""
+    axis = 1 if isinstance(structure, Dense) else 0
+    size = weight.shape[axis] // count
+    return weight[:, first * size : last * size] if axis else weight[first * size : last * size]
+
+
+def products(structure: Structure, weight: Any, h: Any, gates: int) -> Any:
+    """The products (B, gates n) of h (B, n) with the matrices of all gates.
+
+    In operators of Python: outside of TensorFlow Keras's own matmul and einsum round float64 to float32.
+    """
+    if isinstance(structure, Dense):
+        return h @ weight
+    n = h.shape[-1]
+    w = ops.reshape(weight, (gates, weight.shape[0] // gates, *weight.shape[1:]))
+    if isinstance(structure, Banded):
+        lower, upper = structure.widths
+        wide = ops.expand_dims(ops.pad(h, ((0, 0), (lower, upper))), 1)
+        y = w[:, 0] * wide[:, :, :n]
+        for d in range(1, lower + upper + 1):
+            y = y + w[:, d] * wide[:, :, d : d + n]
+    elif isinstance(structure, BlockDiagonal):
+        y = w @ ops.reshape(h, (-1, 1, structure.blocks, n // structure.blocks, 1))
+    elif isinstance(structure, LowRankPlusDiagonal):
+        r = structure.rank
+        inner = w[:, 1 + r :] @ ops.reshape(h, (-1, 1, n, 1))
+        y = w[:, 0] * ops.expand_dims(h, 1) + (ops.swapaxes(w[:, 1 : 1 + r], 1, 2) @ inner)[..., 0]
+    else:
+        y = w * ops.expand_dims(h, 1)
+    return ops.reshape(y, (-1, gates * n))
+
+
+def initial(structure: Structure, initializer: Any, n: int, gates: int, dtype: Any) -> Any:
+    """What a recurrent kernel begins as.
+
+    An orthogonal initializer makes every matrix orthogonal, of a dense kernel as Keras does, of any other structure
+    among the matrices that have it; any other initializer is called with the shape that is stored. What a band stores
+    outside of the matrix is 0.
+    """
+    shape = stored_shape(structure, n, gates)
+    if isinstance(structure, Dense):
+        return initializer(shape, dtype=dtype)
+    if isinstance(initializer, keras.initializers.Orthogonal):
+        weight = ops.cast(_orthogonal(structure, initializer, n, gates), dtype)
+    else:
+        weight = initializer(shape, dtype=dtype)
+    if isinstance(structure, Banded):
+        weight = weight * ops.convert_to_tensor(np.tile(_columns(structure, n)[1], (gates, 1)), dtype=dtype)
+    return weight
+
+
+def _orthogonal(structure: Structure, initializer: Any, n: int, gates: int) -> Any:
+    def normal(*shape: int) -> Any:
+        return keras.initializers.RandomNormal(0.0, 1.0, seed=initializer.seed)(shape, dtype="float32")
+
+    gain = initializer.gain
+    if isinstance(structure, Diagonal):
+        return gain * ops.where(normal(gates * n) < 0, -1.0, 1.0)
+    if isinstance(structure, BlockDiagonal):
+        size = n // structure.blocks
+        return gain * _orthonormal(normal(gates * structure.blocks, size, size))
+    if isinstance(structure, LowRankPlusDiagonal):  # a reflection, 1 - 2 Q Q^T
+        q = ops.swapaxes(_orthonormal(normal(gates, n, structure.rank)), 1, 2)
+        whole = ops.concatenate([gain * ops.ones((gates, 1, n)), -2 * gain * q, q], axis=1)
+        return ops.reshape(whole, structure.weight_shape(n, gates))
+    assert isinstance(structure, Banded)
+    rows, columns = np.arange(n), np.clip(_columns(structure, n)[0], 0, n - 1)
+    place = ops.convert_to_tensor((rows * n + columns).reshape(-1), dtype="int32")
+    numbers = normal(gates, 2, n, min(structure.widths) // 2 + 2)
+    weights = [ops.take(ops.reshape(_banded(structure, numbers[k], n), (-1,)), place) for k in range(gates)]
+    return gain * ops.reshape(ops.stack(weights), structure.weight_shape(n, gates))
+
+
+def _banded(structure: Banded, numbers: Any, n: int) -> Any:
+    """A product of two block-diagonal orthogonal matrices whose blocks overlap: it has a band, and mixes."""
+    width = min(structure.widths)
+    size = width // 2 + 1
+    sizes = size, max(size, min(width, 1) + 1)  # equal, and half a block apart: they never end at the same row
+    factors = [
+        _blocks(numbers[k], n, size, shift)
+        for k, (size, shift) in enumerate(zip(sizes, (0, sizes[1] // 2), strict=True))
+    ]
+    return ops.matmul(*factors)
+
+
+def _blocks(numbers: Any, n: int, size: int, shift: int) -> Any:
+    """A dense matrix (n, n) of orthogonal blocks, which begin at ``shift`` and every ``size`` rows."""
+    starts = [*dict.fromkeys((0, *range(shift, n, size), n))]
+    places, values = [], []
+    for length, group in itertools.groupby(itertools.pairwise(starts), key=lambda block: block[1] - block[0]):
+        blocks = list(group)
+        first, last = blocks[0][0], blocks[-1][1]
+        q = _orthonormal(ops.reshape(numbers[first:last, :length], (-1, length, length)))
+        rows = np.arange(first, last)[:, None]
+        columns = first + (rows - first) // length * length + np.arange(length)
+        places.append((rows * n + columns).reshape(-1, 1))
+        values.append(ops.reshape(q, (-1,)))
+    flat = ops.scatter(ops.convert_to_tensor(np.concatenate(places), dtype="int32"), ops.concatenate(values), (n * n,))
+    return ops.reshape(flat, (n, n))
+
+
+def _orthonormal(numbers: Any) -> Any:
+    """Matrices with orthonormal columns, uniform among them where the numbers are normal."""
+    q, r = ops.qr(numbers)
+    return q * ops.expand_dims(ops.where(ops.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0), -2)
+
+
+def _columns(structure: Banded, n: int) -> tuple[Any, Any]:
+    """The column of every entry of one gate's diagonals, and whether the matrix has it."""
+    lower, upper = structure.widths
+    columns = np.arange(n) + np.arange(-lower, upper + 1)[:, None]
+    return columns, (columns >= 0) & (columns < n)
