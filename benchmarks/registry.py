@@ -10,6 +10,7 @@ from .cases import (
     call,
     cells,
     in_jax,
+    in_keras,
     in_tensorflow,
     layers,
     lengths,
@@ -44,5 +45,6 @@ CASES: dict[str, Case] = {
         *call.cases,
         *in_jax.cases,
         *in_tensorflow.cases,
+        *in_keras.cases,
     )
 }

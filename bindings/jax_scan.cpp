@@ -36,11 +36,11 @@ fb_scan scan_of(const Arrays& in, const Sizes& lanes, int64_t steps) {
 
 // Arguments: held, matrices, sequences, states before. Results: outputs, states after.
 ffi::Error scan(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, Numbers words,
-                Numbers counts, Numbers lane_sizes, int64_t steps, bool reverse) {
+                Numbers counts, Numbers lane_sizes, int64_t steps, bool reverse, bool lanes_first) {
     return guarded(pool, arguments, results, [&](const Arrays& in, const Arrays& out) {
         const Sizes lanes = sizes_of(lane_sizes);
         const fb_scan call = scan_of(in, lanes, steps);
-        Pass forward(lanes, steps, reverse);
+        Pass forward(lanes, steps, reverse, lanes_first);
         Given given(in), made(out);
         forward_arguments(forward, words, counts, given);
         forward.outputs(made.next(int64_t(out.size()) - counts[3]));
@@ -53,12 +53,12 @@ ffi::Error scan(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::Remaini
 // names. adjoint_counts: how many matrices, sequences and states the adjoint has. Results: its outputs, states after.
 ffi::Error scan_gradient(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, Numbers words,
                          Numbers counts, Numbers adjoint_words, Numbers adjoint_counts, Numbers lane_sizes,
-                         int64_t steps, bool reverse, Numbers kept, Numbers trails) {
+                         int64_t steps, bool reverse, bool lanes_first, Numbers kept, Numbers trails) {
     return guarded(pool, arguments, results, [&](const Arrays& in, const Arrays& out) {
         const Sizes lanes = sizes_of(lane_sizes);
         const fb_scan call = scan_of(in, lanes, steps);
         require(adjoint_counts.size() >= 3, "adjoint_counts has fewer than three numbers");
-        Pass forward(lanes, steps, reverse), back(lanes, steps, reverse);
+        Pass forward(lanes, steps, reverse, lanes_first), back(lanes, steps, reverse, lanes_first);
         Given given(in), made(out);
         forward_arguments(forward, words, counts, given);
         back.program(adjoint_words.begin(), int64_t(adjoint_words.size()));
@@ -72,31 +72,26 @@ ffi::Error scan_gradient(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi
     });
 }
 
-// Arguments: d_y and a, both (rows, columns). Result: the diagonals of the sum over n of d_y(n) a(n - delay)^T.
+// Arguments: the factors, and what the late one was before, as in band_of. Result: the diagonals.
 ffi::Error band_outer(ffi::ThreadPool pool, ffi::RemainingArgs arguments, ffi::RemainingRets results, int64_t lower,
-                      int64_t upper, int64_t delay) {
+                      int64_t upper, bool lanes_first, bool reverse, int64_t late) {
     return guarded(pool, arguments, results, [&](const Arrays& in, const Arrays& out) {
-        const Array &d_y = in.at(0), &a = in.at(1);
-        require(d_y.dim() == 2 && d_y.sizes == a.sizes, "d_y and a must have one shape (rows, columns)");
-        require(d_y.dtype == a.dtype && d_y.dtype <= FB_FLOAT64, "d_y and a must both be float32 or both float64");
-        require(std::max(delay, -delay) <= d_y.size(0), "the delay is longer than d_y");
-        const auto from = [](const Array& array, int64_t row) {
-            const int64_t bytes = array.dtype == FB_FLOAT32 ? 4 : 8;
-            return static_cast<const char*>(array.data) + std::max<int64_t>(row, 0) * array.stride(0) * bytes;
-        };
-        const int64_t rows = d_y.size(0) - std::max(delay, -delay);
-        const fb_band band = {d_y.dtype,       rows,          d_y.size(1), lower, upper, from(d_y, delay),
-                              from(a, -delay), out.at(0).data};
+        fb_band band =
+            band_of(in.at(0), in.at(1), late ? &in.at(2) : nullptr, lower, upper, lanes_first, reverse, late);
+        band.w = out.at(0).data;
         check_code(fb_band_outer(&band, &xla_threads));
     });
 }
 
 }  // namespace
 
-FEEDBACKWARD_OPERATOR(
-    feedbackward_scan, scan,
-    .Attr<Numbers>("words").Attr<Numbers>("counts").Attr<Numbers>("lanes").Attr<int64_t>("steps").Attr<bool>(
-        "reverse"));
+FEEDBACKWARD_OPERATOR(feedbackward_scan, scan,
+                      .Attr<Numbers>("words")
+                          .Attr<Numbers>("counts")
+                          .Attr<Numbers>("lanes")
+                          .Attr<int64_t>("steps")
+                          .Attr<bool>("reverse")
+                          .Attr<bool>("lanes_first"));
 FEEDBACKWARD_OPERATOR(feedbackward_scan_gradient, scan_gradient,
                       .Attr<Numbers>("words")
                           .Attr<Numbers>("counts")
@@ -105,7 +100,12 @@ FEEDBACKWARD_OPERATOR(feedbackward_scan_gradient, scan_gradient,
                           .Attr<Numbers>("lanes")
                           .Attr<int64_t>("steps")
                           .Attr<bool>("reverse")
+                          .Attr<bool>("lanes_first")
                           .Attr<Numbers>("kept")
                           .Attr<Numbers>("trails"));
 FEEDBACKWARD_OPERATOR(feedbackward_band_outer, band_outer,
-                      .Attr<int64_t>("lower").Attr<int64_t>("upper").Attr<int64_t>("delay"));
+                      .Attr<int64_t>("lower")
+                          .Attr<int64_t>("upper")
+                          .Attr<bool>("lanes_first")
+                          .Attr<bool>("reverse")
+                          .Attr<int64_t>("late"));

@@ -6,12 +6,13 @@
 
 using Arrays = std::vector<Array>;
 
-// The values of one pass over all steps. Sequences and outputs are (steps, *lanes, rows), held and states (*lanes,
-// rows), where a lane axis may have size 1; a sequence, a state before or an output read that is empty stands for
-// zeros.
+// The values of one pass over all steps. Sequences and outputs are (steps, *lanes, rows), or (*lanes, steps, rows) with
+// lanes_first; held and states are (*lanes, rows). A lane axis may have size 1. A sequence, a state before or an output
+// read that is empty stands for zeros.
 class Pass {
 public:
-    Pass(const Sizes& lanes, int64_t steps, bool reverse) : lanes_(lanes), steps_(steps), reverse_(reverse) {}
+    Pass(const Sizes& lanes, int64_t steps, bool reverse, bool lanes_first = false)
+        : lanes_(lanes), steps_(steps), reverse_(reverse), time_axis_(lanes_first ? int64_t(lanes.size()) : 0) {}
 
     void program(const int64_t* words, int64_t count) { pass.program = {words, count}; }
     void held(const Arrays& arrays) { pass.held = each(arrays, false, false); }
@@ -56,7 +57,7 @@ public:
     // What an output has, or with `time` false a state.
     Sizes sizes(bool time, int64_t rows) const {
         Sizes sizes = lanes_;
-        if (time) sizes.insert(sizes.begin(), steps_);
+        if (time) sizes.insert(sizes.begin() + time_axis_, steps_);
         sizes.push_back(rows);
         return sizes;
     }
@@ -86,13 +87,14 @@ private:
             v.data = nullptr;
             return v;
         }
-        const int64_t first = time ? 1 : 0, dims = int64_t(lanes_.size());
-        require(array.dim() == first + dims + 1, "an array has ", array.dim(), " axes, expected (",
-                time ? "steps, " : "", "*lanes, rows) with ", dims, " axes of lanes");
+        const int64_t dims = int64_t(lanes_.size()), axes = dims + (time ? 2 : 1);
+        require(array.dim() == axes, "an array has ", array.dim(), " axes, expected ", axes, ": ",
+                time ? "steps, " : "", "rows and ", dims, " of lanes");
         if (time) {
-            require(array.size(0) == steps_, "a sequence has ", array.size(0), " steps, expected ", steps_);
+            const int64_t steps = array.size(time_axis_);
+            require(steps == steps_, "a sequence has ", steps, " steps, expected ", steps_);
             v.frames = steps_;
-            v.frame_stride = array.stride(0);
+            v.frame_stride = array.stride(time_axis_);
             if (reverse_ && steps_) {
                 const int64_t bytes = v.dtype == FB_FLOAT32 ? 4 : 8;
                 v.data = static_cast<char*>(v.data) + (steps_ - 1) * v.frame_stride * bytes;
@@ -100,19 +102,37 @@ private:
             }
         }
         for (int64_t d = 0; d < dims; ++d) {
-            const int64_t size = array.size(first + d);
-            require(size == 1 || size == lanes_[size_t(d)], "axis ", first + d, " has size ", size,
+            const int64_t axis = time && d >= time_axis_ ? d + 1 : d, size = array.size(axis);
+            require(size == 1 || size == lanes_[size_t(d)], "axis ", axis, " has size ", size,
                     ", which does not broadcast to the ", lanes_[size_t(d)], " lanes there");
-            if (size != 1) strides[size_t(d)] = array.stride(first + d);
+            if (size != 1) strides[size_t(d)] = array.stride(axis);
         }
-        v.columns = array.size(first + dims);
-        v.column_stride = array.stride(first + dims);
+        v.columns = array.size(-1);
+        v.column_stride = array.stride(-1);
         return v;
     }
 
     const Sizes lanes_;
     const int64_t steps_;
     const bool reverse_;
+    const int64_t time_axis_;
     std::deque<std::vector<fb_value>> values_;
     std::deque<Sizes> strides_;
 };
+
+// The gradient of a band from its factors, (steps, lanes, columns) or (lanes, steps, columns); the one that `late`
+// names, 1 for d_y and 2 for a, or 0 for none, is read a step late, after `before` (lanes, columns).
+inline fb_band band_of(const Array& d_y, const Array& a, const Array* before, int64_t lower, int64_t upper,
+                       bool lanes_first, bool reverse, int64_t late) {
+    require(d_y.dim() == 3 && d_y.sizes == a.sizes, "d_y and a must have one shape of three axes");
+    require(d_y.dtype == a.dtype && d_y.dtype <= FB_FLOAT64, "d_y and a must both be float32 or both float64");
+    require(lower >= 0 && upper >= 0, "lower and upper must not be negative");
+    const int64_t steps = d_y.size(lanes_first ? 1 : 0), lanes = d_y.size(lanes_first ? 0 : 1), columns = d_y.size(2);
+    require(!late || (before && before->sizes == Sizes{lanes, columns} && before->dtype == a.dtype),
+            "before must have the shape (lanes, columns)");
+    const auto factor = [&](const Array& array, int64_t which) {
+        return fb_factor{array.data, late == which ? before->data : nullptr};
+    };
+    return {d_y.dtype,   steps,   lanes,          columns,      lower,  upper,
+            lanes_first, reverse, factor(d_y, 1), factor(a, 2), nullptr};
+}

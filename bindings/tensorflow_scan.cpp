@@ -29,7 +29,8 @@ struct Step {
           matrices(given.integer("A")),
           sequences(given.integer("Q")),
           states(given.integer("B")),
-          reverse(given.boolean("reverse")) {}
+          reverse(given.boolean("reverse")),
+          lanes_first(given.boolean("lanes_first")) {}
 
     struct Inputs {
         Arrays held, stored, matrices, sequences, before;
@@ -37,9 +38,6 @@ struct Step {
         Sizes lanes = {1};
         int64_t steps = 0;
 
-        Sizes sizes(bool time, int64_t rows) const {
-            return time ? Sizes{steps, lanes[0], rows} : Sizes{lanes[0], rows};
-        }
         fb_scan scan() const {
             require_instruction_set();
             return {dtype, int32_t(lanes.size()), lanes.data(), steps, 0, nullptr};
@@ -49,14 +47,18 @@ struct Step {
     Inputs inputs(Given& given) const {
         Inputs in = {given.next(held), given.next(stored), given.next(matrices), given.next(sequences),
                      given.next(states)};
-        require(!in.sequences.empty() && in.sequences[0].dim() == 3, "a program needs a sequence (steps, lanes, rows)");
+        require(!in.sequences.empty() && in.sequences[0].dim() == 3, "a program needs a sequence of three axes");
         in.dtype = in.sequences[0].dtype;
-        in.steps = in.sequences[0].size(0);
+        in.steps = in.sequences[0].size(lanes_first ? 1 : 0);
         for (const Arrays* arrays : {&in.held, &in.sequences, &in.before})
-            for (const Array& array : *arrays)
-                if (array.dim() >= 2 && array.size(-2) != 1) in.lanes[0] = array.size(-2);
+            for (const Array& array : *arrays) {
+                const int64_t axis = arrays == &in.sequences && !lanes_first ? 1 : 0;
+                if (array.dim() > axis + 1 && array.size(axis) != 1) in.lanes[0] = array.size(axis);
+            }
         return in;
     }
+
+    Pass pass(const Inputs& in) const { return Pass(in.lanes, in.steps, reverse, lanes_first); }
 
     void give(Pass& pass, const Inputs& in) const {
         pass.program(words.data(), int64_t(words.size()));
@@ -68,15 +70,15 @@ struct Step {
 
     Sizes words;
     int64_t held, stored, matrices, sequences, states;
-    bool reverse;
+    bool reverse, lanes_first;
 };
 
-// Outputs (steps, lanes, rows) and then states (lanes, rows), which become those of the pass.
+// Outputs and then states, which become those of the pass.
 void allocate(Run& run, Pass& pass, const Step::Inputs& in, const Sizes& outputs, const Sizes& states) {
     Arrays made, after;
     int next = 0;
-    for (int64_t rows : outputs) made.push_back(run.output(next++, in.dtype, in.sizes(true, rows)));
-    for (int64_t rows : states) after.push_back(run.output(next++, in.dtype, in.sizes(false, rows)));
+    for (int64_t rows : outputs) made.push_back(run.output(next++, in.dtype, pass.sizes(true, rows)));
+    for (int64_t rows : states) after.push_back(run.output(next++, in.dtype, pass.sizes(false, rows)));
     pass.outputs(made);
     pass.after(after);
 }
@@ -89,7 +91,7 @@ struct Scan {
     void compute(Run& run) const {
         Given given(run);
         const Step::Inputs in = step.inputs(given);
-        Pass pass(in.lanes, in.steps, step.reverse);
+        Pass pass = step.pass(in);
         step.give(pass, in);
         allocate(run, pass, in, outputs, states);
         const fb_scan scan = in.scan();
@@ -117,7 +119,7 @@ struct ScanGradient {
     void compute(Run& run) const {
         Given given(run);
         const Step::Inputs in = step.inputs(given);
-        Pass forward(in.lanes, in.steps, step.reverse), back(in.lanes, in.steps, step.reverse);
+        Pass forward = step.pass(in), back = step.pass(in);
         step.give(forward, in);
         back.program(adjoint.data(), int64_t(adjoint.size()));
         back.matrices(given.next(matrices));
@@ -135,21 +137,25 @@ struct ScanGradient {
     Sizes kept, trails, outputs, state_rows;
 };
 
-// d_y and a, both (rows, columns) -> the diagonals of the sum of d_y a^T
+// The factors, and what the late one was before, as in band_of -> the diagonals
 struct BandOuter {
-    explicit BandOuter(const Attributes& given) : lower(given.integer("lower")), upper(given.integer("upper")) {}
+    explicit BandOuter(const Attributes& given)
+        : lower(given.integer("lower")),
+          upper(given.integer("upper")),
+          late(given.integer("late")),
+          lanes_first(given.boolean("lanes_first")),
+          reverse(given.boolean("reverse")) {}
 
     void compute(Run& run) const {
         require_instruction_set();
         const Array &d_y = run.input(0), &a = run.input(1);
-        require(d_y.dim() == 2 && d_y.sizes == a.sizes, "d_y and a must have one shape (rows, columns)");
-        require(lower >= 0 && upper >= 0, "lower and upper must not be negative");
-        const Array w = run.output(0, d_y.dtype, {lower + upper + 1, d_y.size(1)});
-        const fb_band band = {d_y.dtype, d_y.size(0), d_y.size(1), lower, upper, d_y.data, a.data, w.data};
+        fb_band band = band_of(d_y, a, late ? &run.input(2) : nullptr, lower, upper, lanes_first, reverse, late);
+        band.w = run.output(0, band.dtype, {lower + upper + 1, band.columns}).data;
         check_code(fb_band_outer(&band, &pool_threads));
     }
 
-    int64_t lower, upper;
+    int64_t lower, upper, late;
+    bool lanes_first, reverse;
 };
 
 }  // namespace
@@ -158,21 +164,25 @@ struct BandOuter {
 __attribute__((constructor)) static void register_all() {
     // Python looks for T in the first list, which may be empty, unless T has a default.
     const char *types = "T: {float, double} = DT_FLOAT", *program = "program: string", *reverse = "reverse: bool";
+    const char* lanes_first = "lanes_first: bool";
     const char *words = "words: list(int)", *outputs = "output_rows: list(int)", *states = "state_rows: list(int)";
     const char *H = "H: int >= 0", *M = "M: int >= 0", *A = "A: int >= 0", *Q = "Q: int >= 0", *B = "B: int >= 0";
     const char *N = "N: int >= 0", *K = "K: int >= 0", *kept = "kept: list(int)", *trails = "trails: list(int)";
     const char *AM = "AM: int >= 0", *AQ = "AQ: int >= 0", *AB = "AB: int >= 0", *wanted = "wanted: list(int)";
     const char* back = "adjoint_words: list(int)";
-    register_operation("FeedbackwardScan", {types, H, M, A, Q, B, N, program, words, outputs, states, reverse},
+    register_operation("FeedbackwardScan",
+                       {types, H, M, A, Q, B, N, program, words, outputs, states, reverse, lanes_first},
                        {"held: H * T", "stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T"},
                        {"outputs: N * T", "after: B * T"});
     register_operation(
-        "FeedbackwardScanGradient",
-        {types, H, M, A, Q, B, N, program, AM, AQ, AB, K, words, wanted, back, kept, trails, outputs, states, reverse},
+        "FeedbackwardScanGradient", {types, H,      M,    A,    Q,      B,       N,      program, AM,         AQ, AB, K,
+                                     words, wanted, back, kept, trails, outputs, states, reverse, lanes_first},
         {"held: H * T", "stored: M * T", "matrices: A * T", "sequences: Q * T", "before: B * T",
          "adjoint_matrices: AM * T", "adjoint_sequences: AQ * T", "adjoint_before: AB * T", "written: K * T"},
         {"outputs: N * T", "after: AB * T"});
-    register_operation("FeedbackwardBandOuter", {types, "lower: int", "upper: int"}, {"d_y: T", "a: T"}, {"w: T"});
+    register_operation("FeedbackwardBandOuter",
+                       {types, "L: int >= 0", "lower: int", "upper: int", "late: int", reverse, lanes_first},
+                       {"d_y: T", "a: T", "before: L * T"}, {"w: T"});
     register_kernel<Scan>("FeedbackwardScan");
     register_kernel<ScanGradient>("FeedbackwardScanGradient");
     register_kernel<BandOuter>("FeedbackwardBandOuter");

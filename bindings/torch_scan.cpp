@@ -124,8 +124,9 @@ Tensor band_outer(const Tensor& d_y, const Tensor& a, int64_t lower, int64_t upp
     require(dtype == dtype_of(a) && (dtype == FB_FLOAT32 || dtype == FB_FLOAT64),
             "d_y and a must both be float32 or both float64");
     Tensor w = allocate(d_y, {lower + upper + 1, d_y.size(1)});
-    const fb_band band = {dtype, d_y.size(0),          d_y.size(1),        lower,
-                          upper, d_y.const_data_ptr(), a.const_data_ptr(), w.mutable_data_ptr()};
+    const fb_factor left = {d_y.const_data_ptr(), nullptr}, right = {a.const_data_ptr(), nullptr};
+    const fb_band band = {dtype, d_y.size(0), 1,     d_y.size(1),         lower, upper, false,
+                          false, left,        right, w.mutable_data_ptr()};
     check_code(fb_band_outer(&band, &torch_threads));
     return w;
 }

@@ -130,12 +130,18 @@ FB_EXPORT int64_t fb_slot_rows(const fb_program* program, int64_t kind, int64_t 
 FB_EXPORT const char* fb_operations(void);
 FB_EXPORT const char* fb_error(void);
 
-/* w(d, i) = sum over n of d_y(n, i) a(n, i + d - lower), terms outside 0 .. columns - 1 being zero: the gradient of a
- * banded matrix. d_y, a: (rows, columns), w: (lower + upper + 1, columns), contiguous. */
+/* w(d, i) = sum over t and l of d_y(t, l, i) a(t, l, i + d - lower), terms outside 0 .. columns - 1 being zero: the
+ * gradient of a banded matrix. A factor is contiguous, (steps, lanes, columns), or (lanes, steps, columns) with
+ * lanes_first. With `before` (lanes, columns) it is read a step late: before at the first step, then data of the step
+ * before; with `reverse` the last step is the first. w: (lower + upper + 1, columns), contiguous. */
+typedef struct {
+    const void *data, *before;
+} fb_factor;
 typedef struct {
     fb_dtype dtype;
-    int64_t rows, columns, lower, upper;
-    const void *d_y, *a;
+    int64_t steps, lanes, columns, lower, upper;
+    int32_t lanes_first, reverse;
+    fb_factor d_y, a;
     void* w;
 } fb_band;
 FB_EXPORT int fb_band_outer(const fb_band* band, const fb_threads* threads);

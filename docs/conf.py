@@ -49,6 +49,7 @@ def _library_now() -> str:
 
 nb_execution_cache_path = str(ROOT / "build" / "docs-cache" / _library_now())
 
+
 def _kernel(framework: str) -> None:
     """A page may be run in the environment of a framework, which need not share one with torch."""
     venv = Path(sys.prefix)

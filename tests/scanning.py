@@ -45,7 +45,7 @@ def loss_of(values: Sequence[Tensor]) -> Tensor:
     """A sum in which every element has a weight of its own."""
     generator = torch.Generator().manual_seed(0)
     terms = [
-        (torch.rand(v.shape, generator=generator, dtype=torch.float32).add(0.5).to(v.dtype) * v).sum()
+        (torch.rand(v.shape, generator=generator, dtype=torch.float32, device="cpu").add(0.5).to(v) * v).sum()
         for v in values
         if v.dtype.is_floating_point
     ]

@@ -1,6 +1,7 @@
 // w[d, i] = sum over n of dy[n, i] a[n, i + d - lower]: the gradient of a banded matrix, after the loop over time.
 //
-// A task takes a stretch of rows, a function of their number alone. Sums of `group` rows are taken in registers, added
+// A row n is a lane at a step, in the order in which they lie in memory. A task takes a stretch of rows, a function of
+// their number alone. Sums of `group` rows are taken in registers, added
 // up over `block` rows, and those sums in double.
 #pragma once
 #include "../memory.hpp"
@@ -13,10 +14,9 @@ template <class S>
 class BandOuter {
 public:
     explicit BandOuter(const fb_band& b)
-        : dy_(static_cast<const S*>(b.d_y)),
-          a_(static_cast<const S*>(b.a)),
+        : given_(b),
           w_(static_cast<S*>(b.w)),
-          rows_(b.rows),
+          rows_(b.steps * b.lanes),
           columns_(b.columns),
           lower_(b.lower),
           diagonals_(b.lower + b.upper + 1),
@@ -51,12 +51,23 @@ private:
     static constexpr int W = native<S>;
     static constexpr int64_t group = 8, block = 256;
 
+    const S* row(const fb_factor& factor, int64_t n) const {
+        const S* data = static_cast<const S*>(factor.data);
+        if (!factor.before) return data + n * columns_;
+        const int64_t lane = given_.lanes_first ? n / given_.steps : n % given_.lanes;
+        const int64_t step = given_.lanes_first ? n % given_.steps : n / given_.lanes;
+        if (step == (given_.reverse ? given_.steps - 1 : 0))
+            return static_cast<const S*>(factor.before) + lane * columns_;
+        const int64_t apart = given_.lanes_first ? 1 : given_.lanes;
+        return data + (given_.reverse ? n + apart : n - apart) * columns_;
+    }
+
     // Adds rows n .. n + count - 1, copied first to where every term can be read in whole vectors.
     void add(int64_t n, int64_t count, S* padded, S* dy, S* part) const {
         for (int64_t k = 0; k < group; ++k) {
             if (k < count) {
-                std::memcpy(padded + k * pitch_ + lower_, a_ + (n + k) * columns_, size_t(columns_) * sizeof(S));
-                std::memcpy(dy + k * width_, dy_ + (n + k) * columns_, size_t(columns_) * sizeof(S));
+                std::memcpy(padded + k * pitch_ + lower_, row(given_.a, n + k), size_t(columns_) * sizeof(S));
+                std::memcpy(dy + k * width_, row(given_.d_y, n + k), size_t(columns_) * sizeof(S));
             } else {
                 for (int64_t i = 0; i < columns_; ++i) padded[k * pitch_ + lower_ + i] = dy[k * width_ + i] = S(0);
             }
@@ -79,7 +90,7 @@ private:
         }
     }
 
-    const S *dy_, *a_;
+    const fb_band given_;
     S* w_;
     int64_t rows_, columns_, lower_, diagonals_, pitch_, width_;
 };

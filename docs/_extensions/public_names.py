@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the tests read the names without Sphinx
     from sphinx.environment import BuildEnvironment
 
 
-FRAMEWORKS = ("jax", "tensorflow")  # with a module of ours by their name, which need not be installed here
+FRAMEWORKS = ("jax", "keras", "tensorflow")  # with a module of ours by their name, which need not be installed here
 
 
 def public_names() -> set[str]:

@@ -28,14 +28,18 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 every_structure = pytest.mark.parametrize("structure", SMALL, ids=str)
 
 
-def call(case: Case, reverse: bool = False) -> tuple[Any, list[Any]]:
-    """The program as a function of all that has a gradient, and that."""
+def call(case: Case, reverse: bool = False, lanes_first: bool = False) -> tuple[Any, list[Any]]:
+    """The program as a function of all that has a gradient, time first, and that."""
     program, given = case.program, case.tensors(jnp.reshape, jnp.asarray)
     at = len(program.held) + len(program.matrices) + 1
 
     def function(*values: Any) -> list[Any]:
-        tensors = [*values[:at], *([case.there] if case.masked else []), *values[at:]]
-        return run(program, tensors, [case.lanes], case.steps, reverse)
+        before, sequences = values[: at - 1], [values[at - 1], *([case.there] if case.masked else [])]
+        if lanes_first:
+            sequences = [jnp.swapaxes(x, 0, 1) for x in sequences]
+        tensors = [*before, *sequences, *values[at:]]
+        h, *last = run(program, tensors, [case.lanes], case.steps, reverse, lanes_first)
+        return [jnp.swapaxes(h, 0, 1) if lanes_first else h, *last]
 
     return function, given[:at] + given[at + case.masked :]
 
@@ -74,6 +78,28 @@ def test_derivatives_where_the_reset_comes_first(structure: Any) -> None:
 def test_derivatives_of_short_sequences(structure: Any, steps: int) -> None:
     function, given = call(Case("lstm", structure, 4, steps, 2, dropped=True))
     check_grads(function, given, order=1, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("structure", SMALL[:3], ids=str)
+def test_lanes_may_come_before_time(structure: Any, reverse: bool, steps: int) -> None:
+    case = Case("gru", structure, 4, steps, 3, dropped=True, masked=True)
+
+    def results(lanes_first: bool) -> list[Any]:
+        function, given = call(case, reverse, lanes_first)
+
+        def total(*values: Any) -> Any:
+            return sum(jnp.sin(y).sum() for y in function(*values))
+
+        first = jax.grad(total, argnums=tuple(range(len(given))))
+        second = jax.jvp(lambda *values: first(*values), given, given)[1]
+        axes = [0 if i == 0 else None for i in range(len(given))]
+        several = jax.vmap(first, in_axes=axes)(jnp.stack([given[0], 2 * given[0]]), *given[1:])
+        return jax.tree_util.tree_leaves([function(*given), first(*given), second, several])
+
+    for found, expected in zip(results(True), results(False), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-11)
 
 
 @every_structure

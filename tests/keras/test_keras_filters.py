@@ -42,6 +42,9 @@ def test_the_weights_of_a_bank_are_those_of_the_formulas(kind: str, scale: str) 
     close(layer.frequency, frequency)
     close(layer.bandwidth, bandwidth)
     weights = [as_numpy(weight).astype(np.float64) for weight in layer.weights]
+    if keras.backend.backend() != "jax":  # which has no float64 here
+        wide = FilterBank(5, FS, kind, low=60.0, high=7000.0, scale=scale, gain_db=-3.0, filter_dtype="float64")
+        close(wide.to_sos(), bank.rows(numpy, *weights)[:, None], 1e-13)
     assert [weight.name for weight in layer.weights][:2] == ["raw_frequency", "raw_bandwidth"]
     close(layer.to_sos(), bank.rows(numpy, *weights)[:, None])
 
@@ -101,6 +104,21 @@ def test_a_given_cascade_comes_back(radius: float, rng: np.random.Generator) -> 
     x = normal(rng, 3, 40, 2)
     close(layer(x), of_cascade(per_channel, x, "channels_last"))
     assert (layer.depthwise, layer.name) == (True, "equalizer")
+
+
+@pytest.mark.parametrize("radius", [1.0, 0.5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_weight_makes_a_cascade_unstable(dtype: str, radius: float) -> None:
+    if keras.backend.backend() == "jax" and dtype == "float64":
+        pytest.skip("JAX has its 64 bits only where a process asks for them")
+    corners = [[u, v] for u in (-60.0, -9.0, 0.0, 9.0, 60.0) for v in (-60.0, -9.0, 0.0, 9.0, 60.0)]
+    layer = SOSFilter(len(corners), max_radius=radius, dtype=dtype)
+    layer.raw_a.assign(np.array(corners))
+    sos = as_numpy(layer.to_sos()).astype(np.float64)
+    assert np.isfinite(sos).all()
+    a_1, a_2 = sos[:, 4], sos[:, 5]
+    assert (np.abs(a_2) < radius**2).all()
+    assert (np.abs(a_1) < radius + a_2 / radius).all()
 
 
 @pytest.mark.parametrize("shape", [(0, 7), (3, 0), (3, 1), (2, 7, 1), (2, 0, 3)])
@@ -316,7 +334,8 @@ def test_a_bank_learns_the_filters_that_made_a_signal(rng: np.random.Generator) 
     bank.initialize(frequency=[1100.0, 2200.0], bandwidth=[500.0, 500.0])
     model = keras.Sequential([keras.Input((None,)), bank])
     model.compile(keras.optimizers.Adam(0.05), "mse")
-    history = model.fit(x, y, epochs=120, batch_size=8, verbose=0).history["loss"]
-    assert history[-1] < 1e-3 * history[0]
+    before = model.evaluate(x, y, verbose=0)
+    model.fit(np.tile(x, (120, 1)), np.tile(y, (120, 1, 1)), batch_size=8, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 1e-3 * before
     np.testing.assert_allclose(as_numpy(bank.frequency), [900.0, 2500.0], rtol=0.01)
     np.testing.assert_allclose(as_numpy(bank.bandwidth), [300.0, 500.0], rtol=0.05)

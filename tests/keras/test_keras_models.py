@@ -38,11 +38,11 @@ def words_model(entry: Any) -> Any:
 def test_a_model_learns(rng: np.random.Generator, name: str) -> None:
     words = rng.integers(1, 10, size=(32, T)).astype("int32")
     words[:16, T - 2 :] = 0
-    target = words[:, 2:3] / 5.0 + 1.0
+    target = words[:, :5].mean(1, keepdims=True) - 5.0
     model = words_model(FEW[name])
     model.compile(optimizer=keras.optimizers.Adam(0.03), loss="mse")
-    history = model.fit(words, target, batch_size=16, epochs=20, verbose=0).history["loss"]
-    assert history[-1] < 0.1 * history[0]
+    model.fit(words, target, batch_size=16, epochs=20, verbose=0)
+    assert model.evaluate(words, target, verbose=0) < 0.7 * np.var(target)
     assert model.predict(words[:, : T - 2], verbose=0).shape == (32, 1)
 
 

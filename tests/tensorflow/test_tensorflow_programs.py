@@ -19,15 +19,17 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 every_structure = pytest.mark.parametrize("structure", SMALL, ids=str)
 
 
-def call(case: Case, reverse: bool = False) -> tuple[Any, list[Any]]:
-    """The program as a function of all that has a gradient, and that."""
+def call(case: Case, reverse: bool = False, lanes_first: bool = False) -> tuple[Any, list[Any]]:
+    """The program as a function of all that has a gradient, time first, and that."""
     program, given = case.program, case.tensors(tf.reshape, tf.constant)
     at = len(program.held) + len(program.matrices) + 1
 
     def function(*values: Any) -> list[Any]:
-        tensors = [*values[:at], *([tf.constant(case.there)] if case.masked else []), *values[at:]]
-        outputs, after = run(program, tensors, reverse)
-        return [*outputs, *after]
+        before, sequences = values[: at - 1], [values[at - 1], *([tf.constant(case.there)] if case.masked else [])]
+        if lanes_first:
+            sequences = [tf.transpose(x, [1, 0, 2]) for x in sequences]
+        (h,), after = run(program, [*before, *sequences, *values[at:]], reverse, lanes_first)
+        return [tf.transpose(h, [1, 0, 2]) if lanes_first else h, *after]
 
     return function, given[:at] + given[at + case.masked :]
 
@@ -70,6 +72,27 @@ def test_derivatives_where_the_reset_comes_first(structure: Any) -> None:
 def test_derivatives_of_short_sequences(structure: Any, steps: int) -> None:
     function, given = call(Case("lstm", structure, 4, steps, 2, dropped=True))
     check_gradients(function, given, order=1)
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("structure", SMALL[:3], ids=str)
+def test_lanes_may_come_before_time(structure: Any, reverse: bool, steps: int) -> None:
+    """Values and gradients of both orders, eagerly and in a graph that knows no sizes."""
+    case = Case("gru", structure, 4, steps, 3, dropped=True, masked=True)
+
+    def results(lanes_first: bool, in_graph: bool) -> list[Any]:
+        function, given = call(case, reverse, lanes_first)
+        every = [function, gradients_of(function), gradients_of(gradients_of(function))]
+        if in_graph:
+            shapes = [tf.TensorSpec([None] * 3 if x.shape.rank == 3 else x.shape, x.dtype) for x in given]
+            every = [tf.function(one, input_signature=shapes) for one in every]
+        return [flat(one(*given)) for one in every]
+
+    expected = results(False, False)
+    for in_graph in (False, True):
+        for a, b in zip(results(True, in_graph), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
 
 
 @every_kind

@@ -40,14 +40,15 @@ class Launch:
     arguments: tuple[Any, ...]
     constants: dict[str, Any]
     threads: int
+    fused: bool = True
 
 
 def recorded(monkeypatch: Any) -> list[Launch]:
     """Every launch from here on, none of which happens."""
     calls: list[Launch] = []
 
-    def note(kernel: Any, grid: Any, arguments: Any, constants: dict[str, Any], warps: int) -> None:
-        calls.append(Launch(kernel, tuple(arguments), constants, 32 * warps))
+    def note(kernel: Any, grid: Any, arguments: Any, constants: dict[str, Any], warps: int, fused: bool = True) -> None:
+        calls.append(Launch(kernel, tuple(arguments), constants, 32 * warps, fused))
 
     monkeypatch.setattr(launch, "run", note)
     return calls
@@ -61,7 +62,7 @@ def compile_for(target: GPUTarget, call: Launch) -> Any:
     signature = {name: known[name] for name in names}
     aligned = {path: [["tt.divisibility", 16]] for path in _pointers(types)}
     source = ASTSource(call.kernel, signature, constexprs=call.constants, attrs=aligned)
-    options = {"num_warps": max(call.threads // target.warp_size, 1), "enable_fp_fusion": True}
+    options = {"num_warps": max(call.threads // target.warp_size, 1), "enable_fp_fusion": call.fused}
     compiled = triton.compile(source, target=target, options=options)
     assert len(compiled.asm[BINARY[target.backend]]) > 0
     return compiled

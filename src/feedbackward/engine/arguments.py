@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..trees import Tree, flatten
 from .prepare import Form
+from .trace import CPU
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Arguments:
     steps: int
 
     @property
+    def device(self) -> torch.device:
+        """That of the first tensor; the CPU where there is none."""
+        return next((t.device for t in (*self.carry, *self.xs)), CPU)
+
+    @property
     def form(self) -> Form:
         """What a trace depends on."""
         return Form(
@@ -38,6 +44,7 @@ class Arguments:
             self.carry_tree,
             tuple((tuple(map(int, x.shape[1:])), x.dtype) for x in self.xs),
             self.x_tree,
+            self.device,
         )
 
     @property

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from ..trees import Tree, flatten
 from .arguments import Arguments
 from .prepare import Form, Prepared
-from .trace import apart, trace
+from .trace import CPU, apart, trace
 
 
 class _ScanStep(BaseHOP):
@@ -73,12 +73,13 @@ def _prepared(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int, xs:
     tensors = [o for o in operands if isinstance(o, Tensor)]
     shapes = [o.shape[1:] if carry <= i < carry + xs else o.shape for i, o in enumerate(tensors)]
     specs = [(tuple(map(int, shape)), o.dtype) for shape, o in zip(shapes, tensors, strict=True)]
-    known, key = _known.setdefault(subgraph, {}), (tuple(specs), sizes)
+    device = tensors[0].device if tensors else CPU
+    known, key = _known.setdefault(subgraph, {}), (tuple(specs), sizes, device)
     if key not in known:
         trees = [flatten([0] * n)[1] for n in (carry, xs)]
-        form = Form(tuple(specs[:carry]), trees[0], tuple(specs[carry : carry + xs]), trees[1])
+        form = Form(tuple(specs[:carry]), trees[0], tuple(specs[carry : carry + xs]), trees[1], device)
         with apart():
-            traced = trace(step, form.carry, form.carry_tree, form.x, form.x_tree, specs[carry + xs :])
+            traced = trace(step, form.carry, form.carry_tree, form.x, form.x_tree, specs[carry + xs :], (), device)
             known[key] = Prepared(traced, form, list(range(len(specs) - carry - xs)))
     return known[key]
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ops import band
+from ..ops import band, device
 from ..ops import library as library  # loads the operators
 from ..ops.operator import is_transformed, nesting
 from ..ops.product import multiply
@@ -41,6 +41,8 @@ _library.define(
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+_forward_on_device = device.late("scan", "scan", "forward")
+_backward_on_device = device.late("scan", "scan", "backward")
 
 
 def run(
@@ -80,6 +82,8 @@ def wanted(tensors: Sequence[Tensor]) -> list[bool]:
 
 def _forward(tensors: list[Tensor], *settings: Any) -> list[Tensor]:
     program, wanted, lanes, steps, reverse, checkpoint = settings
+    if device.takes(tensors[0]):
+        return list(_forward_on_device(tensors, *settings))
     made = compiled(program, tuple(wanted), math.prod(lanes))
     t = Tensors.of(made.step, tensors)
     return torch.ops.feedbackward.scan.default(
@@ -102,13 +106,28 @@ def _backward(
 ) -> list[Tensor]:
     """The gradients of all tensors, in their order; empty where it is not wanted."""
     program, wanted, lanes, steps, reverse, checkpoint = settings
-    made = compiled(program, tuple(wanted), math.prod(lanes))
-    t = Tensors.of(made.step, tensors)
-    outputs = len(made.step.outputs)
+    known = differentiated(program, tuple(wanted))
+    t = Tensors.of(known.step, tensors)
+    outputs = len(known.step.outputs)
     nothing = t.before[0].new_empty(0) if t.before else tensors[0].new_empty(0)
     written = [nothing] * outputs
-    for i, y in zip(made.written.kept, kept, strict=True):
+    for i, y in zip(known.kept, kept, strict=True):
         written[i] = y
+
+    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
+        if isinstance(a, Tensor):
+            return _outer(m, d_y, a, native=True)
+        if a.op == "sequence":
+            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
+        parts = states_before(written[known.trails[a.attr]], t.before[a.attr], reverse)
+        (first, initial), (others, earlier) = parts
+        start = _outer(m, d_y[first], initial, native=True)
+        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
+
+    if device.takes(tensors[0]):
+        results = _backward_on_device(tensors, saved, written, d, *settings)
+        return _collect(known.step, known.adjoint, t, results, product)
+    made = compiled(program, tuple(wanted), math.prod(lanes))
     results = torch.ops.feedbackward.scan_backward.default(
         torch.from_numpy(made.forward_words),
         torch.from_numpy(made.backward_words),
@@ -128,18 +147,7 @@ def _backward(
         [] if made.written.replays else written,
         [] if made.written.replays else made.written.trails,
     )
-
-    def product(m: Matrix, d_y: Tensor, a: Tensor | Value) -> Tensor:
-        if isinstance(a, Tensor):
-            return _outer(m, d_y, a, native=True)
-        if a.op == "sequence":
-            return _outer(m, d_y, t.sequences[a.attr].expand(steps, *lanes, a.rows), native=True)
-        parts = states_before(written[made.written.trails[a.attr]], t.before[a.attr], reverse)
-        (first, initial), (others, earlier) = parts
-        start = _outer(m, d_y[first], initial, native=True)
-        return start.add_(_outer(m, d_y[others], earlier, native=True)) if steps > 1 else start
-
-    return _collect(made.step, made.adjoint, t, results, product)
+    return _collect(known.step, known.adjoint, t, results, product)
 
 
 Product = Callable[[Matrix, Tensor, Tensor | Value], Tensor]
@@ -348,8 +356,9 @@ def _vmap_native(info: Any, in_dims: Any, tensors: list[Tensor], *settings: Any)
     return [*results, torch.empty(0, dtype=torch.uint8)], [*(0 for _ in results), None]
 
 
-_library.impl("scan_program", _forward, "CPU")
-_library.impl("scan_program_backward", _backward, "CPU")
+for _device in ("CPU", "CUDA"):
+    _library.impl("scan_program", _forward, _device)
+    _library.impl("scan_program_backward", _backward, _device)
 torch.library.register_fake("feedbackward::scan_program", _fake, lib=_library)
 torch.library.register_fake("feedbackward::scan_program_backward", _fake_backward, lib=_library)
 torch.library.register_autograd(

@@ -19,7 +19,7 @@ from .lower import lower
 from .move import MOVES
 from .nodes import base_name
 from .outside import split
-from .trace import Spec, Trace, apart, trace
+from .trace import CPU, Spec, Trace, apart, trace
 
 _MOST = 256  # cells that are remembered
 _IN_ORDER = tuple(range(64))
@@ -33,6 +33,7 @@ class Form:
     carry_tree: Tree
     x: tuple[Spec, ...]
     x_tree: Tree
+    device: torch.device = CPU
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Prepared:
             return _leaf_of(place[node][1], node.meta["val"].shape, lanes)
 
         self.checked = False
-        self.captured, self.y_tree = captured, traced.y_tree
+        self.captured, self.y_tree, self.device = captured, traced.y_tree, form.device
         self.program: Program = lowering.program
         self.text = self.program.text
         self.lanes, self.dtype = lowering.lanes, lowering.dtype
@@ -134,6 +135,7 @@ class Prepared:
         wide: bool = False,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """The leaves of the last carry, and those of all y, time first; when ``wide``, all of it in float64."""
+        captured = [c if c.device == self.device else c.to(self.device) for c in captured]  # numbers may be on the CPU
         once, along = self.outside.run(captured, xs, steps)
         dtype = torch.float64 if wide else self.dtype
         tensors = [
@@ -173,9 +175,9 @@ def _result_of(place: int, node: fx.Node, lanes: tuple[int, ...]) -> _Result:
     return _Result(place, tuple(val.shape[a] for a in order), back, val.dtype, bool(lanes))
 
 
-def _surroundings() -> tuple[Any, ...]:
+def _surroundings(device: str) -> tuple[Any, ...]:
     """What a cell's operators depend on besides their arguments."""
-    return torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.get_default_dtype()
+    return torch.is_autocast_enabled(device), torch.get_autocast_dtype(device), torch.get_default_dtype()
 
 
 _known: OrderedDict[Any, Prepared] = OrderedDict()
@@ -192,7 +194,8 @@ def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -
     """
     try:
         key, found = fingerprint(cell)
-        key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), _surroundings()
+        surroundings = _surroundings(form.device.type)
+        key = key, form.carry, str(form.carry_tree), form.x, str(form.x_tree), form.device, surroundings
     except Uncacheable:
         key, found = None, []
     prepared = _known.get(key) if key is not None else None
@@ -206,7 +209,7 @@ def prepare(cell: Callable[..., Any], adapted: Callable[..., Any], form: Form) -
 
 def _prepare(key: Any, adapted: Callable[..., Any], form: Form, found: list[Tensor]) -> Prepared:
     with apart():
-        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, reachable=found)
+        traced = trace(adapted, form.carry, form.carry_tree, form.x, form.x_tree, (), found, form.device)
         hidden = traced.captured[len(found) :]
         prepared = Prepared(traced, form, [*range(len(found)), *hidden])
     unseen = any(c.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(c) for c in hidden)

@@ -24,6 +24,8 @@ from .trace import is_tracing
 
 __all__ = ["LoweringError", "scan"]
 
+DEVICES = ("cpu", "cuda")
+
 
 def scan(
     cell: Callable[..., Any],
@@ -83,8 +85,13 @@ def scan(
         >>> round(a.grad.item(), 1)
         -399.9
     """
-    if torch.is_autocast_enabled("cpu"):  # the state keeps its precision from step to step
-        with torch.autocast("cpu", enabled=False):
+    if torch._C._get_tracing_state() is not None and backend != "eager":
+        raise refusal("torch.jit.trace cannot record a native loop", "use torch.compile or torch.export")
+    step = as_cell(cell)
+    given = validated(init, xs, dim, length)
+    device = given.device.type
+    if device in DEVICES and torch.is_autocast_enabled(device):  # the state keeps its precision from step to step
+        with torch.autocast(device, enabled=False):
             return scan(
                 cell,
                 init,
@@ -96,17 +103,13 @@ def scan(
                 backend=backend,
                 check=check,
             )
-    if torch._C._get_tracing_state() is not None and backend != "eager":
-        raise refusal("torch.jit.trace cannot record a native loop", "use torch.compile or torch.export")
-    step = as_cell(cell)
-    given = validated(init, xs, dim, length)
     every = _interval(checkpoint)
     if backend not in ("auto", "native", "eager"):
         raise ValueError(f"scan: backend is {backend!r}, expected 'auto', 'native' or 'eager'")
     # A cell inside a cell is unrolled; of nothing there is nothing to compute.
     if backend == "eager" or is_tracing() or given.empty:
         return reference.scan(step, init, xs, dim=dim, reverse=reverse, length=length)
-    _on_cpu(given)
+    _check_devices(given)
     if torch.compiler.is_dynamo_compiling():
         from . import compiled
 
@@ -134,13 +137,17 @@ def _compare(prepared: Prepared, step: Callable[..., Any], given: Arguments, cap
     prepared.checked = True
 
 
-def _on_cpu(given: Arguments) -> None:
+def _check_devices(given: Arguments) -> None:
     for name, tensors in (("init", given.carry), ("xs", given.xs)):
         for tensor in tensors:
-            if tensor.device.type != "cpu":
+            if tensor.device.type not in DEVICES:
                 raise ValueError(
-                    f"scan: {name} is on {tensor.device}, but this version computes on CPU; move it with .cpu(), or "
-                    'use backend="eager"'
+                    f"scan: {name} is on {tensor.device}, but this version computes on CPU and CUDA; move it with "
+                    '.cpu(), or use backend="eager"'
+                )
+            if tensor.device != given.device:
+                raise ValueError(
+                    f"scan: {name} is on {tensor.device}, but other tensors are on {given.device}, expected one device"
                 )
 
 

@@ -27,6 +27,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from ..trees import Tree, flatten
 from .errors import LoweringError, line_now, line_of, line_of_exception, line_of_function, refusal
 
+CPU = torch.device("cpu")
 Spec = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of one tensor of one step
 _THE_VALUE = "asks for the value of a tensor (a data-dependent `if` or `while`, float(), .item(), .tolist(), .numpy())"
 _ON_TENSORS = "use torch.where(condition, a, b), and torch's functions in place of math's and numpy's"
@@ -59,11 +60,12 @@ def trace(
     x_tree: Tree,
     given: Sequence[Spec] = (),
     reachable: Sequence[Tensor] = (),
+    device: torch.device = CPU,
 ) -> Trace:
     """Trace ``cell(carry, x, *given) -> (carry, y)``, where what is given is the same for all steps.
 
     Tensors that are ``reachable`` through the cell are inputs of the graph too, after what is given; what else it
-    closes over is constant in it.
+    closes over is constant in it. All of it is on one device, but a number (a tensor without axes) may be on the CPU.
 
     Raises:
         LoweringError: The cell cannot be traced, or its carry changes its form.
@@ -83,20 +85,20 @@ def trace(
     specs = (*carry, *x, *given, *((tuple(t.shape), t.dtype) for t in reachable))
     try:
         with apart():
-            dummies = [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
+            dummies = _dummies(specs, device)
             module = _make(flat, dummies, _decompositions())
             if any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in module.graph.nodes):
                 module = _make(module, dummies, None)  # decompositions write in place too
     except LoweringError:
         raise
     except Exception as error:
-        raise _explained(error, cell, carry, carry_tree, x, x_tree, given) from error
+        raise _explained(error, cell, carry, carry_tree, x, x_tree, given, device) from error
     placeholders = [n for n in module.graph.nodes if n.op == "placeholder"][len(specs) - len(reachable) :]
     for i, (node, tensor) in enumerate(zip(placeholders, reachable, strict=True)):
         node.meta["captured"] = i
-        if node.users and tensor.device.type != "cpu":
-            what = f"the cell closes over a tensor on {tensor.device}, and this version computes on CPU"
-            raise refusal(what, "move it with .cpu()", line_of(next(iter(node.users))))
+        if node.users and tensor.device != device and not (tensor.ndim == 0 and tensor.device == CPU):
+            what = f"the cell closes over a tensor on {tensor.device}, but the scan is on {device}"
+            raise refusal(what, f"move it with .to({str(device)!r})", line_of(next(iter(node.users))))
     captured: list[Tensor] = list(reachable)
     for node in module.graph.nodes:
         if node.op == "get_attr":
@@ -142,6 +144,17 @@ def _without_function_modes() -> Iterator[None]:
         for _ in range(_len_torch_function_stack()):
             modes.enter_context(_pop_mode_temporarily())
         yield
+
+
+def _dummies(specs: Sequence[Spec], device: torch.device) -> list[Tensor]:
+    """Tensors to trace with: on another device than the CPU they are fakes, which need none."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    if device == CPU:
+        return [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True):
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in specs]
 
 
 def _make(function: Callable[..., Any], dummies: Sequence[Tensor], decompositions: Any) -> fx.GraphModule:
@@ -221,6 +234,7 @@ def _explained(
     x: Sequence[Spec],
     x_tree: Tree,
     given: Sequence[Spec],
+    device: torch.device,
 ) -> Exception:
     """What to raise for an exception of a trace: the cell's own, if it has one, or why it cannot be traced."""
     from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
@@ -233,7 +247,7 @@ def _explained(
         return refusal("the cell applies a custom autograd.Function", remedy, where)
     if "mutat" in text:
         return refusal("the cell writes into a tensor that it closes over", "return the new value in the carry", where)
-    zeros = [[torch.zeros(shape, dtype=dtype) for shape, dtype in specs] for specs in (carry, x, given)]
+    zeros = [[torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in specs] for specs in (carry, x, given)]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             cell(carry_tree.unflatten(zeros[0]), x_tree.unflatten(zeros[1]), *zeros[2])

@@ -100,10 +100,11 @@ class Bank:
         narrow, wide = self.widths
         return xp.logit(xp.log(bandwidth / narrow) / math.log(wide / narrow))
 
-    def rows(self, xp: Any, raw_frequency: Any, raw_bandwidth: Any, gain_db: Any = 0.0) -> Any:
+    def rows(self, xp: Any, raw_frequency: Any, raw_bandwidth: Any, gain_db: Any = None) -> Any:
         """Rows [b0, b1, b2, 1, a1, a2] of the weights, (filters, 6)."""
         frequency = self.frequency(xp, raw_frequency)
         q = q_from_bandwidth(xp, frequency, self.bandwidth(xp, raw_bandwidth), self.sample_rate)
+        gain_db = xp.zeros_like(frequency) if gain_db is None else gain_db
         return KINDS[self.kind](xp, prototype(xp, frequency, q, gain_db, self.sample_rate))
 
 

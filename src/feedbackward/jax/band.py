@@ -130,15 +130,15 @@ def _band_rnn(
     x: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, h_0: Any, settings: tuple[Any, ...]
 ) -> tuple[Any, Any]:
     lower, upper, nonlinearity, batch_first, reverse = settings
-    subscripts = "bti,hi->tbh" if batch_first else "...i,hi->...h"
-    u = jnp.einsum(subscripts, x, weight_ih, precision=jax.lax.Precision.HIGHEST)
+    u = jnp.einsum("...i,hi->...h", x, weight_ih, precision=jax.lax.Precision.HIGHEST)
     for bias in (bias_ih, bias_hh):
         if bias is not None:
             u = u + bias
-    first = jnp.zeros(u.shape[1:], u.dtype) if h_0 is None else h_0
+    steps, *lanes = (u.shape[1], u.shape[0]) if batch_first else u.shape[:-1]
+    first = jnp.zeros((*lanes, u.shape[-1]), u.dtype) if h_0 is None else h_0
     step = step_of(u.shape[-1], Banded(lower, upper), nonlinearity)
-    h, last = run(step, [weight_hh, u, first], u.shape[1:-1], u.shape[0], reverse)
-    return (jnp.swapaxes(h, 0, 1) if batch_first else h), last
+    h, last = run(step, [weight_hh, u, first], lanes, steps, reverse, batch_first)
+    return h, last
 
 
 def _widths(function: str, lower: Any, upper: Any) -> tuple[int, int]:

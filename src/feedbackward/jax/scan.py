@@ -1,8 +1,8 @@
 """The operator of every program: a recurrence given as text, over all lanes and all time.
 
-`scan` takes the tensors that a program names, in its order: held (*lanes, rows); matrices; sequences (T, *lanes, rows);
-states before (*lanes, rows); a lane axis may have size 1 where the value is the same along it. Its settings are
-(text of an `engine.ir.Program`, lanes, T, reverse), and it gives the outputs (T, *lanes, rows), then the states after.
+`scan` takes the tensors that a program names, in its order: held (*lanes, rows); matrices; sequences (T, *lanes, rows),
+or (*lanes, T, rows); states before (*lanes, rows); a lane axis may have size 1 where the value is the same along it.
+Beside a `Settings` that is all. It gives the outputs, with time where the sequences have it, then the states after.
 
 The adjoint of a program is a kernel too, its tangent another program. Backward reads the outputs of forward where they
 are all that it wants of a step, and computes the steps again otherwise.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,20 +24,46 @@ from .bands import transposed
 from .library import call
 from .recurrence import Recurrence
 
-_Settings = tuple[str, tuple[int, ...], int, bool]
+
+class Settings(NamedTuple):
+    """What is not a tensor.
+
+    Attributes:
+        text: Of an `engine.ir.Program`.
+        lanes: Their axes.
+        steps: T.
+        reverse: Whether the last step is the first.
+        lanes_first: Whether time comes after the lanes.
+    """
+
+    text: str
+    lanes: tuple[int, ...]
+    steps: int
+    reverse: bool
+    lanes_first: bool
+
+    def over(self, rows: int) -> tuple[int, ...]:
+        """The shape of a sequence or an output."""
+        return (*self.lanes, self.steps, rows) if self.lanes_first else (self.steps, *self.lanes, rows)
 
 
-def run(step: Program, tensors: Sequence[Any], lanes: Sequence[int], steps: int, reverse: bool = False) -> list[Any]:
+def run(
+    step: Program,
+    tensors: Sequence[Any],
+    lanes: Sequence[int],
+    steps: int,
+    reverse: bool = False,
+    lanes_first: bool = False,
+) -> list[Any]:
     """Outputs, then states after, of a program over its tensors."""
-    return scan(*tensors, settings=(step.text, tuple(lanes), steps, reverse))
+    return scan(*tensors, settings=Settings(step.text, tuple(lanes), steps, reverse, lanes_first))
 
 
-def _outputs(inputs: Sequence[Any], settings: _Settings) -> list[Any]:
-    text, lanes, steps, _ = settings
-    step, dtype = program_of(text), inputs[0].dtype
+def _outputs(inputs: Sequence[Any], settings: Settings) -> list[Any]:
+    step, dtype = program_of(settings.text), inputs[0].dtype
     return [
-        *(jax.ShapeDtypeStruct((steps, *lanes, v.rows), dtype) for v in step.outputs),
-        *(jax.ShapeDtypeStruct((*lanes, rows), dtype) for rows in step.states),
+        *(jax.ShapeDtypeStruct(settings.over(v.rows), dtype) for v in step.outputs),
+        *(jax.ShapeDtypeStruct((*settings.lanes, rows), dtype) for rows in step.states),
     ]
 
 
@@ -45,12 +71,11 @@ def _counts(t: Tensors[Any]) -> list[int]:
     return [len(t.held), len(t.matrices), len(t.sequences), len(t.before)]
 
 
-def _made(wanted: Sequence[bool], settings: _Settings) -> Compiled:
-    return compiled(settings[0], tuple(wanted), math.prod(settings[1]))
+def _made(wanted: Sequence[bool], settings: Settings) -> Compiled:
+    return compiled(settings.text, tuple(wanted), math.prod(settings.lanes))
 
 
-def _forward(inputs: Sequence[Any], settings: _Settings) -> list[Any]:
-    _, lanes, steps, reverse = settings
+def _forward(inputs: Sequence[Any], settings: Settings) -> list[Any]:
     made = _made([False] * len(inputs), settings)
     t = Tensors.of(made.step, inputs)
     matrices = [_as_applied(t.matrices[m.index], m) for m in made.forward.matrices]
@@ -60,20 +85,21 @@ def _forward(inputs: Sequence[Any], settings: _Settings) -> list[Any]:
         *(*t.held, *matrices, *t.sequences, *t.before),
         words=made.forward_words,
         counts=[len(t.held), len(matrices), len(t.sequences), len(t.before)],
-        lanes=lanes,
-        steps=steps,
-        reverse=reverse,
+        lanes=settings.lanes,
+        steps=settings.steps,
+        reverse=settings.reverse,
+        lanes_first=settings.lanes_first,
     )
 
 
-def _kept(wanted: Sequence[bool], settings: _Settings) -> tuple[int, ...]:
-    return differentiated(settings[0], tuple(wanted)).kept
+def _kept(wanted: Sequence[bool], settings: Settings) -> tuple[int, ...]:
+    return differentiated(settings.text, tuple(wanted)).kept
 
 
 def _gradient(
-    d: Sequence[Any], inputs: Sequence[Any], kept: Sequence[Any], wanted: Sequence[bool], settings: _Settings
+    d: Sequence[Any], inputs: Sequence[Any], kept: Sequence[Any], wanted: Sequence[bool], settings: Settings
 ) -> list[Any]:
-    _, lanes, steps, reverse = settings
+    lanes = settings.lanes
     made = _made(wanted, settings)
     step, adjoint, written = made.step, made.adjoint, made.written
     t, like = Tensors.of(step, inputs), inputs[0]
@@ -86,7 +112,7 @@ def _gradient(
     results = call(
         "scan_gradient",
         [
-            *(jax.ShapeDtypeStruct((steps, *lanes, rows), like.dtype) for rows in made.backward_rows),
+            *(jax.ShapeDtypeStruct(settings.over(rows), like.dtype) for rows in made.backward_rows),
             *(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in before),
         ],
         *(*t.held, *forward, *t.sequences, *t.before),
@@ -96,9 +122,10 @@ def _gradient(
         counts=[len(t.held), len(forward), len(t.sequences), len(t.before)],
         adjoint_words=made.backward_words,
         adjoint_counts=[len(back), count, len(before)],
-        lanes=lanes,
-        steps=steps,
-        reverse=reverse,
+        lanes=settings.lanes,
+        steps=settings.steps,
+        reverse=settings.reverse,
+        lanes_first=settings.lanes_first,
         kept=reads,
         trails=written.trails if reads else [],
     )
@@ -111,10 +138,10 @@ def _gradient(
     stored = dict(zip(written.kept, kept, strict=True))
     for m, d_y, a in adjoint.products:
         if isinstance(a, Value) and a.op == "state":
-            term = _outer_of_states(m, outputs[d_y], stored[written.trails[a.attr]], t.before[a.attr], reverse)
+            term = _outer_of_states(m, outputs[d_y], stored[written.trails[a.attr]], t.before[a.attr], settings)
         else:
             factor = t.sequences[a.attr] if isinstance(a, Value) else outputs[a]
-            term = _outer(m, outputs[d_y], jnp.broadcast_to(factor, (steps, *lanes, m.columns)))
+            term = _outer(m, outputs[d_y], jnp.broadcast_to(factor, settings.over(m.columns)))
         found["matrix", m.index] = found["matrix", m.index] + term if ("matrix", m.index) in found else term
     names = [("held", len(t.held)), ("matrix", len(t.matrices)), ("sequence", len(t.sequences))]
     order = [(name, i) for name, n in (*names, ("before", len(t.before))) for i in range(n)]
@@ -125,10 +152,9 @@ def _gradient(
     return gradients
 
 
-def _tangent(inputs: Sequence[Any], v: Sequence[Any], settings: _Settings) -> list[Any]:
+def _tangent(inputs: Sequence[Any], v: Sequence[Any], settings: Settings) -> list[Any]:
     """The program beside its tangent is a program."""
-    text, lanes, steps, reverse = settings
-    step = program_of(text)
+    step = program_of(settings.text)
     t, parts = Tensors.of(step, inputs), Tensors.of(step, v)
     moving = split_wanted(step, [x is not None for x in v])
     v_before = [jnp.zeros_like(x) if y is None else y for x, y in zip(t.before, parts.before, strict=True)]
@@ -138,23 +164,23 @@ def _tangent(inputs: Sequence[Any], v: Sequence[Any], settings: _Settings) -> li
         *t.sequences, *(parts.sequences[i] for i in moving.sequences),
         *t.before, *v_before,
     ]  # fmt: skip
-    results = run(tangent(step, moving, range(len(step.states))), tensors, lanes, steps, reverse)
+    both = tangent(step, moving, range(len(step.states)))
+    results = scan(*tensors, settings=settings._replace(text=both.text))
     outputs, states = len(step.outputs), len(step.states)
     return [*results[outputs : 2 * outputs], *results[2 * outputs + states :]]
 
 
-def _batch(recurrence: Recurrence, inputs: Sequence[Any], dims: Sequence[Any], settings: _Settings) -> list[Any]:
+def _batch(recurrence: Recurrence, inputs: Sequence[Any], dims: Sequence[Any], settings: Settings) -> list[Any]:
     """The batch is one more axis of lanes; with weights of its own for every element, they go one by one."""
-    text, lanes, steps, reverse = settings
-    step = program_of(text)
+    step = program_of(settings.text)
     size = _size(inputs, dims)
     if any(at is not None for at in Tensors.of(step, dims).matrices):
         return _one_by_one(lambda arrays: recurrence(*arrays, settings=settings), inputs, dims)
-    at = _lane_axis(step)
+    at, first = _lane_axis(step, settings), _lane_axis_of_time(settings)
     wide = [_widened(x, d, i) for x, d, i in zip(inputs, dims, at, strict=True)]
-    results = recurrence(*wide, settings=(text, (size, *lanes), steps, reverse))
+    results = recurrence(*wide, settings=settings._replace(lanes=(size, *settings.lanes)))
     outputs = len(step.outputs)
-    return [*(jnp.moveaxis(y, 1, 0) for y in results[:outputs]), *results[outputs:]]
+    return [*(jnp.moveaxis(y, first, 0) for y in results[:outputs]), *results[outputs:]]
 
 
 def _batch_gradient(
@@ -164,11 +190,10 @@ def _batch_gradient(
     kept: Sequence[Any],
     dims: Sequence[Sequence[Any]],
     wanted: Sequence[bool],
-    settings: _Settings,
+    settings: Settings,
 ) -> list[Any]:
     """As `_batch`; the gradient of weights is one of every element, so those go one by one, too."""
-    text, lanes, steps, reverse = settings
-    step = program_of(text)
+    step = program_of(settings.text)
     flat, flat_dims = [*d, *inputs, *kept], [*dims[0], *dims[1], *dims[2]]
     first, last = len(d), len(d) + len(inputs)
     matrices = zip(Tensors.of(step, dims[1]).matrices, Tensors.of(step, wanted).matrices, strict=True)
@@ -180,8 +205,8 @@ def _batch_gradient(
 
         return _one_by_one(one, flat, flat_dims)
     size, outputs = _size(flat, flat_dims), len(step.outputs)
-    at = _lane_axis(step)
-    of_d = [1 if i < outputs else 0 for i in range(len(d))]
+    at, with_time = _lane_axis(step, settings), _lane_axis_of_time(settings)
+    of_d = [with_time if i < outputs else 0 for i in range(len(d))]
     wide = [_widened(x, b, i) for x, b, i in zip(inputs, dims[1], at, strict=True)]
     for i, flag in enumerate(wanted):
         if flag and dims[1][i] is None:
@@ -191,16 +216,23 @@ def _batch_gradient(
         return jnp.repeat(_widened(x, b, i), size, i) if b is None else _widened(x, b, i)
 
     adjoints = [own(x, b, i) for x, b, i in zip(d, dims[0], of_d, strict=True)]
-    written = [own(x, b, 1) for x, b in zip(kept, dims[2], strict=True)]
-    found = recurrence.gradient(adjoints, wide, written, tuple(wanted), (text, (size, *lanes), steps, reverse))
+    written = [own(x, b, with_time) for x, b in zip(kept, dims[2], strict=True)]
+    wider = settings._replace(lanes=(size, *settings.lanes))
+    found = recurrence.gradient(adjoints, wide, written, tuple(wanted), wider)
     axes = [i or 0 for i, flag in zip(at, wanted, strict=True) if flag]
     return [jnp.moveaxis(g, i, 0) for g, i in zip(found, axes, strict=True)]
 
 
-def _lane_axis(step: Program) -> list[int | None]:
-    """Where every tensor has its first lane axis; None for a matrix, which has none."""
+def _lane_axis_of_time(settings: Settings) -> int:
+    """Where a sequence or an output has its first lane axis."""
+    return 0 if settings.lanes_first else 1
+
+
+def _lane_axis(step: Program, settings: Settings) -> list[int | None]:
+    """Where every tensor has it; None for a matrix, which has none."""
     held, matrices = [0] * len(step.held), [None] * len(step.matrices)
-    return [*held, *matrices, *([1] * len(step.sequences)), *([0] * len(step.states))]
+    sequences = [_lane_axis_of_time(settings)] * len(step.sequences)
+    return [*held, *matrices, *sequences, *([0] * len(step.states))]
 
 
 def _widened(x: Any, at: int | None, lane: int | None) -> Any:
@@ -238,30 +270,39 @@ def _outer(m: Matrix, d_y: Any, a: Any) -> Any:
         m, d_y, a = m.transpose(), a, d_y
     d_y, a = d_y.reshape(-1, m.rows), a.reshape(-1, m.columns)
     if m.kind == "banded":
-        return _band_outer(m, d_y, a, 0)
+        return _band_outer(m, d_y[None], a[None])
     if m.kind == "dense":
         return jnp.einsum("xm,xn->mn", d_y, a, precision=jax.lax.Precision.HIGHEST)
     d_y, a = (x.reshape(len(x), m.groups, n // m.groups) for x, n in ((d_y, m.rows), (a, m.columns)))
     return jnp.einsum("xgm,xgn->gmn", d_y, a, precision=jax.lax.Precision.HIGHEST)
 
 
-def _outer_of_states(m: Matrix, d_y: Any, after: Any, before: Any, reverse: bool) -> Any:
-    """The same where a is the state before every step: the one after the step before."""
-    steps, lanes = d_y.shape[0], d_y.shape[1:-1]
-    before = jnp.broadcast_to(before, (*lanes, m.columns))[None]
+def _outer_of_states(m: Matrix, d_y: Any, after: Any, before: Any, settings: Settings) -> Any:
+    """The same where a is the state before every step: the one after the step before, of which bands need no copy."""
+    lanes, steps, first = settings.lanes, settings.steps, settings.lanes_first
+    before = jnp.broadcast_to(before, (*lanes, m.columns))
     if m.kind != "banded" or not steps:
-        parts = [after[1:], before] if reverse else [before, after[:-1]]
-        return _outer(m, d_y, jnp.concatenate(parts)[:steps])
-    start = _outer(m, d_y[-1:] if reverse else d_y[:1], before)  # and the others without a copy of them all
-    delay = math.prod(lanes) * (-1 if reverse else 1)
+        axis = len(lanes) if first else 0
+        start = jnp.expand_dims(before, axis)
+        early, late = (jax.lax.slice_in_dim(after, i, max(steps - 1, 0) + i, axis=axis) for i in (0, min(steps, 1)))
+        parts = [late, start] if settings.reverse else [start, early]
+        return _outer(m, d_y, jax.lax.slice_in_dim(jnp.concatenate(parts, axis), 0, steps, axis=axis))
+    shape = (math.prod(lanes), steps) if first else (steps, math.prod(lanes))
+    d_y, after = d_y.reshape(*shape, m.rows), after.reshape(*shape, m.columns)
+    before = before.reshape(-1, m.columns)
     if m.transposed:
-        m, d_y, after, delay = m.transpose(), after, d_y, -delay
-    return start + _band_outer(m, d_y.reshape(-1, m.rows), after.reshape(-1, m.rows), delay)
+        return _band_outer(m.transpose(), after, d_y, before, settings, late=1)
+    return _band_outer(m, d_y, after, before, settings, late=2)
 
 
-def _band_outer(m: Matrix, d_y: Any, a: Any, delay: int) -> Any:
+def _band_outer(
+    m: Matrix, d_y: Any, a: Any, before: Any = None, settings: Settings | None = None, late: int = 0
+) -> Any:
+    """Of factors with two axes beside their rows; the one that ``late`` names, 1 or 2, is read a step late."""
     like = jax.ShapeDtypeStruct((m.lower + m.upper + 1, m.rows), d_y.dtype)
-    return call("band_outer", [like], d_y, a, lower=m.lower, upper=m.upper, delay=delay)[0]
+    order = {"lanes_first": bool(settings and settings.lanes_first), "reverse": bool(settings and settings.reverse)}
+    arrays = [d_y, a, *([] if before is None else [before])]
+    return call("band_outer", [like], *arrays, lower=m.lower, upper=m.upper, late=late, **order)[0]
 
 
 def _summed_to(x: Any, shape: tuple[int, ...]) -> Any:

@@ -16,6 +16,7 @@ from .gru import GRU, GRUCell
 from .lstm import LSTM, LSTMCell
 from .rnn import RNN, RNNCell
 from .sos_filter import SOSFilter
+from .weights import copy_weights
 
 __all__ = [
     "GRU",
@@ -28,4 +29,5 @@ __all__ = [
     "LSTMCell",
     "RNNCell",
     "SOSFilter",
+    "copy_weights",
 ]

@@ -24,11 +24,11 @@ def run(name: str, step: Program, tensors: Sequence[Any], reverse: bool = False)
         name: Of the layer, for messages.
         step: The program.
         tensors: Those that it names, in its order, all of one dtype: held (B or 1, rows); matrices; sequences
-            (T, B, rows); states (B, rows).
+            (B, T, rows); states (B, rows).
         reverse: Whether the last step is the first.
 
     Returns:
-        Its outputs (T, B, rows), and the states after the last step (B, rows).
+        Its outputs (B, T, rows), and the states after the last step (B, rows).
 
     Raises:
         NotImplementedError: A tensor is not where the kernels are, or XLA of TensorFlow is to compile the call.
@@ -48,7 +48,7 @@ if NAME == "tensorflow":
         for tensor in tensors:
             if hasattr(tensor, "numpy"):
                 check_device(name, "a tensor", tensor.device)
-        return _tensorflow.run(step, tensors, reverse)
+        return _tensorflow.run(step, tensors, reverse, lanes_first=True)
 
 elif NAME == "jax":
     from jax.numpy import where as where
@@ -56,8 +56,8 @@ elif NAME == "jax":
     from ..jax import scan as _jax
 
     def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
-        steps, lanes, _ = tensors[len(step.held) + len(step.matrices)].shape
-        results = _jax.run(step, tensors, (lanes,), steps, reverse)
+        lanes, steps, _ = tensors[len(step.held) + len(step.matrices)].shape
+        results = _jax.run(step, tensors, (lanes,), steps, reverse, lanes_first=True)
         return results[: len(step.outputs)], results[len(step.outputs) :]
 
 elif NAME == "torch":
@@ -67,18 +67,20 @@ elif NAME == "torch":
 
     def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
         sequence = tensors[len(step.held) + len(step.matrices)]
-        steps, lanes, _ = sequence.shape
+        lanes, steps, _ = sequence.shape
         devices = {tensor.device.type for tensor in tensors}
         if "meta" in devices:  # Keras asks for shapes alone
-            outputs = [sequence.new_empty((steps, lanes, v.rows), device="meta") for v in step.outputs]
+            outputs = [sequence.new_empty((lanes, steps, v.rows), device="meta") for v in step.outputs]
             return outputs, [sequence.new_empty((lanes, rows), device="meta") for rows in step.states]
         if devices - {"cpu"}:
             raise NotImplementedError(
                 f"{name}: a tensor is on {min(devices - {'cpu'})}, but this version computes on CPU; keep the model "
                 "there with `with keras.device('cpu')`"
             )
-        wanted = _torch.wanted(tensors)
-        return _torch.run(tensors, step.text, wanted, (lanes,), steps, reverse, 0)
+        of_time = range(len(step.held) + len(step.matrices), len(tensors) - len(step.states))
+        given = [x.transpose(0, 1) if i in of_time else x for i, x in enumerate(tensors)]
+        outputs, after = _torch.run(given, step.text, _torch.wanted(tensors), (lanes,), steps, reverse, 0)
+        return [y.transpose(0, 1) for y in outputs], after
 
 else:
     raise ImportError(

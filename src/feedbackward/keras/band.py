@@ -23,7 +23,7 @@ def banded(name: str, band_width: Any) -> Banded:
         TypeError: It is neither an integer nor a pair of them.
         ValueError: It is negative.
     """
-    widths = (band_width, band_width) if isinstance(band_width, int) else band_width
+    widths = (band_width, band_width) if type(band_width) is int else band_width
     if not isinstance(widths, (tuple, list)) or len(widths) != 2 or any(type(width) is not int for width in widths):
         raise TypeError(f"{name}: band_width is {band_width!r}, expected an integer or a pair (lower, upper)")
     if min(widths) < 0:
@@ -61,7 +61,7 @@ class BandRNNCell(RNNCell):
 
     Example:
         >>> import keras, feedbackward.keras as fbk
-        >>> layer = keras.layers.RNN(fbk.BandRNNCell(32, band_width=(2, 1), activation="mish"))
+        >>> layer = keras.layers.RNN(fbk.BandRNNCell(32, band_width=(2, 1), activation="softmax"))
         >>> tuple(layer(keras.random.normal((4, 10, 3))).shape)
         (4, 32)
     """

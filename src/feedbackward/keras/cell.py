@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from ..engine.ir import Program
@@ -29,6 +30,11 @@ class StructuredCell:
     recurrent_kernel: Any
     bias: Any
     structure: Structure
+
+    def __init__(self, units: Any, *arguments: Any, **settings: Any) -> None:
+        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
+            raise ValueError(f"{type(self).__name__}: units is {units!r}, expected an integer of at least 1")
+        super().__init__(int(units), *arguments, **settings)  # type: ignore[call-arg]
 
     def _set_structure(self, structure: Any) -> None:
         self.structure = structures.get(type(self).__name__, structure, self.units)
@@ -120,12 +126,11 @@ def name_of(cell: str, argument: str, activation: Any) -> str:
     Raises:
         ValueError: They do not know it.
     """
-    import keras
-
-    name = getattr(activation, "__name__", "linear" if activation is None else "")
-    if name in ACTIVATIONS and (activation is None or keras.activations.get(name) is activation):
-        return name
+    known = {name: getattr(keras.activations, name) for name in ACTIVATIONS if hasattr(keras.activations, name)}
+    for name, function in known.items():
+        if function is (keras.activations.linear if activation is None else activation):
+            return name
     raise ValueError(
         f"{cell.removesuffix('Cell')}: {argument} is {activation!r}, expected one that the kernels know, "
-        f"{', '.join(sorted(ACTIVATIONS))}; keras.layers.RNN({cell}(...)) runs any function"
+        f"{', '.join(sorted(known))}; keras.layers.RNN({cell}(...)) runs any function"
     )

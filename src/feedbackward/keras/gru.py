@@ -55,7 +55,7 @@ class GRUCell(StructuredCell, keras.layers.GRUCell):
 
     Example:
         >>> import keras, feedbackward as fb, feedbackward.keras as fbk
-        >>> layer = keras.layers.RNN(fbk.GRUCell(8, activation="mish", structure=fb.Diagonal()))
+        >>> layer = keras.layers.RNN(fbk.GRUCell(8, activation="softmax", structure=fb.Diagonal()))
         >>> tuple(layer(keras.random.normal((4, 10, 3))).shape), tuple(layer.cell.recurrent_kernel.shape)
         ((4, 8), (24,))
     """

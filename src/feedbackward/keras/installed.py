@@ -15,10 +15,11 @@ except ModuleNotFoundError as error:
             "and a backend is installed beside it, TensorFlow, JAX or PyTorch.",
             name="keras",
         ) from error
+    _backend, _missing = os.environ.get("KERAS_BACKEND", "tensorflow"), str(error.name).partition(".")[0]
     raise ModuleNotFoundError(
-        f"feedbackward.keras: Keras's backend is {os.environ.get('KERAS_BACKEND', 'tensorflow')!r}, but {error.name} "
-        "is not installed; install it, or set KERAS_BACKEND to tensorflow, jax or torch before Keras is imported.",
-        name=error.name,
+        f"feedbackward.keras: Keras's backend is {_backend!r}, but {_missing} is not installed; install it, or set "
+        "KERAS_BACKEND to tensorflow, jax or torch before Keras is imported.",
+        name=_missing,
     ) from error
 
 if tuple(int(part) for part in _keras.__version__.split(".")[:2]) < OLDEST:

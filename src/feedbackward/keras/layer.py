@@ -84,7 +84,7 @@ class Recurrent(keras.layers.RNN):
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        """The last output, all outputs and the states after, by a program over time-major tensors."""
+        """The last output, all outputs and the states after, by a program."""
         cell = self.cell
         dtype = "float64" if cell.variable_dtype == "float64" else "float32"
         states = [
@@ -94,12 +94,12 @@ class Recurrent(keras.layers.RNN):
         if training and (seen := cell.get_dropout_mask(sequences[:, 0, :])) is not None:
             sequences = sequences * ops.expand_dims(seen, 1)
         recurrent = cell.get_recurrent_dropout_mask(initial_state[0]) if training else None
-        x = ops.transpose(ops.cast(sequences, dtype), (1, 0, 2))
-        steps, lanes, columns = ops.shape(x)
+        x = ops.cast(sequences, dtype)
+        lanes, steps, columns = ops.shape(x)
         flat = ops.reshape(x, (-1, columns))
-        inputs = [ops.reshape(cell.of_input(flat), (steps, lanes, cell.gates * cell.units))]
+        inputs = [ops.reshape(cell.of_input(flat), (lanes, steps, cell.gates * cell.units))]
         if mask is not None:
-            mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
+            mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
             inputs.append(ops.cast(mask, dtype))
         held = [] if recurrent is None else [ops.cast(recurrent, dtype)]
         held += [ops.cast(b, dtype) for b in cell.held()]
@@ -111,20 +111,19 @@ class Recurrent(keras.layers.RNN):
             last, outputs = self._as_masked(last, outputs, mask)
         if not self.return_sequences:
             return last, ops.expand_dims(last, 1), after
-        outputs = ops.flip(outputs, 0) if self.go_backwards else outputs
-        return last, ops.transpose(outputs, (1, 0, 2)), after
+        return last, ops.flip(outputs, 1) if self.go_backwards else outputs, after
 
     def _as_masked(self, last: Any, outputs: Any, mask: Any) -> tuple[Any, Any]:
         """0 where Keras says so, in the order of time."""
         if self.zero_output_for_mask:
-            is_output, is_last = mask, mask[0 if self.go_backwards else -1]
+            is_output, is_last = mask, mask[:, 0 if self.go_backwards else -1]
         elif backend.NAME == "jax":
             return last, outputs
         else:
-            in_order = ops.flip(mask, 0) if self.go_backwards else mask
-            is_output = ops.cumsum(ops.cast(in_order, "int32"), 0) > 0
-            is_output = ops.flip(is_output, 0) if self.go_backwards else is_output
-            is_last = ops.any(mask, 0)
+            in_order = ops.flip(mask, 1) if self.go_backwards else mask
+            is_output = ops.cumsum(ops.cast(in_order, "int32"), 1) > 0
+            is_output = ops.flip(is_output, 1) if self.go_backwards else is_output
+            is_last = ops.any(mask, 1)
         last = backend.where(is_last, last, ops.zeros_like(last))
         return last, backend.where(is_output, outputs, ops.zeros_like(outputs)) if self.return_sequences else outputs
 

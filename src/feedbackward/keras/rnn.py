@@ -45,7 +45,7 @@ class RNNCell(StructuredCell, keras.layers.SimpleRNNCell):
 
     Example:
         >>> import keras, feedbackward as fb, feedbackward.keras as fbk
-        >>> cells = [fbk.RNNCell(8, activation="mish"), fbk.RNNCell(8, structure=fb.BlockDiagonal(2))]
+        >>> cells = [fbk.RNNCell(8, activation="softmax"), fbk.RNNCell(8, structure=fb.BlockDiagonal(2))]
         >>> layer = keras.layers.RNN(keras.layers.StackedRNNCells(cells))
         >>> tuple(layer(keras.random.normal((4, 10, 3))).shape)
         (4, 8)

@@ -1,16 +1,18 @@
-"""The filters of the backend that Keras runs on, and Keras's operations as a namespace for the formulas."""
+"""The filters of the backend that Keras runs on, and its functions as a namespace for the formulas.
+
+The formulas run on the functions of the framework itself where Keras's own are not enough for coefficients: on JAX its
+sine of float64 is one of float32, and on torch its clip rounds limits to float32.
+"""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-import keras
 import numpy as np
+from keras import ops
 
 from .backend import NAME
-
-operations = SimpleNamespace(**{"exp2": lambda x: keras.ops.power(2.0, x), **vars(keras.ops)})  # 3.5 has no exp2
 
 
 def sosfilt(sos: Any, x: Any, axis: int, state: Any, dtype: str) -> tuple[Any, Any]:
@@ -39,9 +41,21 @@ def check_available(layer: str, dtype: str) -> None:
         )
 
 
+def _clip(x: Any, low: float, high: float) -> Any:
+    """x between two numbers of any precision; at either, the gradient is that of x."""
+    zero = ops.zeros_like(x)
+    return ops.where(x < low, zero + low, ops.where(x > high, zero + high, x))
+
+
+def _exp2(x: Any) -> Any:
+    """2^x, which Keras 3.5 does not have."""
+    return ops.power(2.0, x)
+
+
 if NAME == "tensorflow":
     from ..tensorflow.sosfilt import sosfilt as _sosfilt
 
+    operations: Any = SimpleNamespace(**{**vars(ops), "clip": _clip, "exp2": _exp2})
     _dtype: Any = str
 
 elif NAME == "jax":
@@ -49,6 +63,7 @@ elif NAME == "jax":
 
     from ..jax.filters import sosfilt as _sosfilt
 
+    operations = SimpleNamespace(**{**vars(jax.numpy), "sigmoid": jax.nn.sigmoid, "clip": _clip})
     _dtype = np.dtype
 
     def _has_doubles() -> bool:
@@ -58,6 +73,8 @@ else:
     import torch
 
     from ..filters.sosfilt import sosfilt as _sosfilt
+
+    operations = torch
 
     def _dtype(name: str) -> Any:
         return getattr(torch, name)

@@ -7,7 +7,6 @@ everywhere in feedbackward, ``structure.weight_shape(n, gates)``, with y = W h f
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import Any
 
 import keras
@@ -15,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from ..recurrent.structures import Banded, BlockDiagonal, Dense, Diagonal, LowRankPlusDiagonal, Structure
+from .orthogonal import orthogonal
 
 KINDS: dict[str, type[Structure]] = {
     kind.__name__: kind for kind in (Banded, BlockDiagonal, Dense, Diagonal, LowRankPlusDiagonal)
@@ -89,75 +89,16 @@ def initial(structure: Structure, initializer: Any, n: int, gates: int, dtype: A
     outside of the matrix is 0.
     """
     shape = stored_shape(structure, n, gates)
-    if isinstance(structure, Dense):
-        return initializer(shape, dtype=dtype)
-    if isinstance(initializer, keras.initializers.Orthogonal):
-        weight = ops.cast(_orthogonal(structure, initializer, n, gates), dtype)
-    else:
+    if isinstance(structure, Dense) or not isinstance(initializer, keras.initializers.Orthogonal):
         weight = initializer(shape, dtype=dtype)
-    if isinstance(structure, Banded):
-        weight = weight * ops.convert_to_tensor(np.tile(_columns(structure, n)[1], (gates, 1)), dtype=dtype)
-    return weight
+        if isinstance(structure, Banded):
+            weight = weight * ops.convert_to_tensor(np.tile(_is_inside(structure, n), (gates, 1)), dtype=dtype)
+        return weight
+    return ops.convert_to_tensor(orthogonal(structure, initializer, n, gates), dtype=dtype)
 
 
-def _orthogonal(structure: Structure, initializer: Any, n: int, gates: int) -> Any:
-    def normal(*shape: int) -> Any:
-        return keras.initializers.RandomNormal(0.0, 1.0, seed=initializer.seed)(shape, dtype="float32")
-
-    gain = initializer.gain
-    if isinstance(structure, Diagonal):
-        return gain * ops.where(normal(gates * n) < 0, -1.0, 1.0)
-    if isinstance(structure, BlockDiagonal):
-        size = n // structure.blocks
-        return gain * _orthonormal(normal(gates * structure.blocks, size, size))
-    if isinstance(structure, LowRankPlusDiagonal):  # a reflection, 1 - 2 Q Q^T
-        q = ops.swapaxes(_orthonormal(normal(gates, n, structure.rank)), 1, 2)
-        whole = ops.concatenate([gain * ops.ones((gates, 1, n)), -2 * gain * q, q], axis=1)
-        return ops.reshape(whole, structure.weight_shape(n, gates))
-    assert isinstance(structure, Banded)
-    rows, columns = np.arange(n), np.clip(_columns(structure, n)[0], 0, n - 1)
-    place = ops.convert_to_tensor((rows * n + columns).reshape(-1), dtype="int32")
-    numbers = normal(gates, 2, n, min(structure.widths) // 2 + 2)
-    weights = [ops.take(ops.reshape(_banded(structure, numbers[k], n), (-1,)), place) for k in range(gates)]
-    return gain * ops.reshape(ops.stack(weights), structure.weight_shape(n, gates))
-
-
-def _banded(structure: Banded, numbers: Any, n: int) -> Any:
-    """A product of two block-diagonal orthogonal matrices whose blocks overlap: it has a band, and mixes."""
-    width = min(structure.widths)
-    size = width // 2 + 1
-    sizes = size, max(size, min(width, 1) + 1)  # equal, and half a block apart: they never end at the same row
-    factors = [
-        _blocks(numbers[k], n, size, shift)
-        for k, (size, shift) in enumerate(zip(sizes, (0, sizes[1] // 2), strict=True))
-    ]
-    return ops.matmul(*factors)
-
-
-def _blocks(numbers: Any, n: int, size: int, shift: int) -> Any:
-    """A dense matrix (n, n) of orthogonal blocks, which begin at ``shift`` and every ``size`` rows."""
-    starts = [*dict.fromkeys((0, *range(shift, n, size), n))]
-    places, values = [], []
-    for length, group in itertools.groupby(itertools.pairwise(starts), key=lambda block: block[1] - block[0]):
-        blocks = list(group)
-        first, last = blocks[0][0], blocks[-1][1]
-        q = _orthonormal(ops.reshape(numbers[first:last, :length], (-1, length, length)))
-        rows = np.arange(first, last)[:, None]
-        columns = first + (rows - first) // length * length + np.arange(length)
-        places.append((rows * n + columns).reshape(-1, 1))
-        values.append(ops.reshape(q, (-1,)))
-    flat = ops.scatter(ops.convert_to_tensor(np.concatenate(places), dtype="int32"), ops.concatenate(values), (n * n,))
-    return ops.reshape(flat, (n, n))
-
-
-def _orthonormal(numbers: Any) -> Any:
-    """Matrices with orthonormal columns, uniform among them where the numbers are normal."""
-    q, r = ops.qr(numbers)
-    return q * ops.expand_dims(ops.where(ops.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0), -2)
-
-
-def _columns(structure: Banded, n: int) -> tuple[Any, Any]:
-    """The column of every entry of one gate's diagonals, and whether the matrix has it."""
+def _is_inside(structure: Banded, n: int) -> Any:
+    """Whether the matrix has an entry that one gate's diagonals store."""
     lower, upper = structure.widths
     columns = np.arange(n) + np.arange(-lower, upper + 1)[:, None]
-    return columns, (columns >= 0) & (columns < n)
+    return (columns >= 0) & (columns < n)

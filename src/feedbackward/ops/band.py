@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from . import device
 from .library import operations  # loads the operators
 
 _library = torch.library.Library("feedbackward", "FRAGMENT")
+_on_device = device.late("band_matmul", "band", "matmul")
 _library.define("band_matmul(Tensor x, Tensor weight, int lower, int upper) -> Tensor")
 
 
@@ -117,6 +119,9 @@ def _product(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
     n = x.shape[-1]
     if x.dtype not in (torch.float32, torch.float64) or x.numel() == 0:
         return _by_index(x, weight, lower, upper)
+    if device.takes(x):
+        product: Tensor = _on_device(x, weight, lower, upper)
+        return product
     scan: Any = torch.ops.feedbackward.scan.default
     count = x.numel() // n
     (y, _) = scan(_words(n, lower), [], [weight], [x.reshape(1, count, n)], [], [count], [n], 1, False, 1, False)
@@ -159,7 +164,8 @@ def _outer(d_y: Tensor, x: Tensor, lower: int, upper: int) -> Tensor:
     return torch.ops.feedbackward.band_outer.default(d_y, x, lower, upper)
 
 
-_library.impl("band_matmul", _product, "CPU")
+for _device in ("CPU", "CUDA"):
+    _library.impl("band_matmul", _product, _device)
 torch.library.register_fake("feedbackward::band_matmul", _fake, lib=_library)
 torch.library.register_fake("feedbackward::band_outer", _fake_outer, lib=_library)
 torch.library.register_autograd("feedbackward::band_matmul", _backward, setup_context=_keep, lib=_library)

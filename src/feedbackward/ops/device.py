@@ -16,6 +16,7 @@ import torch
 
 # operator: module of feedbackward.triton, function in it
 LAUNCHERS = {
+    "band_outer": ("band", "outer"),
     "cascade": ("cascade", "forward"),
     "cascade_backward": ("cascade", "backward"),
     "linear_recurrence": ("linear", "forward"),
@@ -24,23 +25,23 @@ LAUNCHERS = {
 
 
 def register() -> None:
-    """Give every operator that has a launcher a kernel for CUDA tensors.
+    """Give every operator that has a launcher a kernel for CUDA tensors."""
+    library = torch.library.Library("feedbackward", "IMPL")
+    _libraries.append(library)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*Overriding a previously registered kernel")
+        for name, (module, function) in LAUNCHERS.items():
+            for device in ("CUDA", "CPU") if _stands_in else ("CUDA",):
+                library.impl(name, late(name, module, function), device)
+
+
+def _on_cpu() -> bool:
+    """Whether the launchers stand in for the native kernels.
 
     Raises:
         RuntimeError: ``FEEDBACKWARD_DEVICE_KERNELS`` is neither ``native`` nor ``triton``, or it is ``triton`` without
             the interpreter.
     """
-    library = torch.library.Library("feedbackward", "IMPL")
-    _libraries.append(library)  # what it registers lives as long as it does
-    on_cpu = _on_cpu()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="(?s).*Overriding a previously registered kernel")
-        for name, (module, function) in LAUNCHERS.items():
-            for device in ("CUDA", "CPU") if on_cpu else ("CUDA",):
-                library.impl(name, _late(name, module, function), device)
-
-
-def _on_cpu() -> bool:
     chosen = os.environ.get("FEEDBACKWARD_DEVICE_KERNELS", "native")
     if chosen not in ("native", "triton"):
         raise RuntimeError(f"FEEDBACKWARD_DEVICE_KERNELS is {chosen!r}, expected 'native' or 'triton'")
@@ -52,7 +53,13 @@ def _on_cpu() -> bool:
     return chosen == "triton"
 
 
-def _late(name: str, module: str, function: str) -> Callable[..., Any]:
+def takes(tensor: torch.Tensor) -> bool:
+    """Whether the launchers compute with a tensor."""
+    return tensor.device.type == "cuda" or _stands_in
+
+
+def late(name: str, module: str, function: str) -> Callable[..., Any]:
+    """A launcher that is imported when it is called; ``name`` is what an error calls it."""
     launcher: list[Callable[..., Any]] = []
 
     def call(*arguments: Any) -> Any:
@@ -71,4 +78,5 @@ def _late(name: str, module: str, function: str) -> Callable[..., Any]:
     return call
 
 
-_libraries: list[torch.library.Library] = []
+_libraries: list[torch.library.Library] = []  # what they registered lives as long as they do
+_stands_in = _on_cpu()

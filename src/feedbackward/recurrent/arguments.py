@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.scan import DEVICES
 from .cells import GATES, Layer
 from .structures import Dense, Structure
 
@@ -108,7 +109,7 @@ def check_share(name: str, argument: str, rate: Any) -> None:
 
 def _widened(x: Tensor, states: Mapping[str, Tensor | None]) -> tuple[Tensor, Mapping[str, Tensor | None]]:
     """Under autocast, what an earlier layer left in a narrow dtype: a recurrence keeps the precision of its state."""
-    if not torch.is_autocast_enabled("cpu"):
+    if x.device.type not in DEVICES or not torch.is_autocast_enabled(x.device.type):
         return x, states
 
     def widen(t: Tensor) -> Tensor:

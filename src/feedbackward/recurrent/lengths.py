@@ -42,7 +42,7 @@ class Group:
 
     @property
     def valid(self) -> Tensor | None:
-        """(steps, sequences, 1): which elements there are; None where all are."""
+        """(steps, sequences, 1), on the CPU: which elements there are; None where all are."""
         if int(self.lengths[-1]) == self.steps:
             return None
         return (torch.arange(self.steps).unsqueeze(1) < self.lengths).unsqueeze(-1)
@@ -62,19 +62,19 @@ def groups_of(lengths: Tensor) -> list[Group]:
 
 def take(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
     """Every group's part (steps, sequences, ...) of x (T, batch, ...)."""
-    places = torch.cat([g.places(x.shape[1]) for g in groups])
+    places = torch.cat([g.places(x.shape[1]) for g in groups]).to(x.device)
     rows = x.flatten(0, 1).index_select(0, places).split([g.steps * len(g.members) for g in groups])
     return [part.unflatten(0, (g.steps, len(g.members))) for part, g in zip(rows, groups, strict=True)]
 
 
 def clean(part: Tensor, group: Group) -> Tensor:
     """A group's part with zeros for padding: NaN in it would reach the gradients of weights, as 0 times NaN."""
-    return part if group.valid is None else torch.where(group.valid, part, 0.0)
+    return part if group.valid is None else torch.where(group.valid.to(part.device), part, 0.0)
 
 
 def put(parts: Sequence[Tensor], groups: Sequence[Group], steps: int, batch: int) -> Tensor:
     """Every group's part in its place in (steps, batch, ...), with zeros elsewhere."""
-    places = torch.cat([g.places(batch) for g in groups])
+    places = torch.cat([g.places(batch) for g in groups]).to(parts[0].device)
     rows = torch.cat([part.flatten(0, 1) for part in parts])
     whole = rows.new_zeros(steps * batch, *rows.shape[1:])
     return whole.index_copy_(0, places, rows).unflatten(0, (steps, batch))
@@ -83,7 +83,7 @@ def put(parts: Sequence[Tensor], groups: Sequence[Group], steps: int, batch: int
 def put_states(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     """Every group's states (layers, sequences, n) in their places in (layers, batch, n)."""
     order = torch.cat([g.members for g in groups])
-    return torch.cat(list(parts), 1).index_select(1, order.argsort())
+    return torch.cat(list(parts), 1).index_select(1, order.argsort().to(parts[0].device))
 
 
 def held(cell: Cell) -> Cell:

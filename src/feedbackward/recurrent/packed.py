@@ -22,12 +22,12 @@ def pad(packed: PackedSequence) -> Tensor:
     """(T, B, ...), sequences in the order of the packed ones."""
     steps, lanes = len(packed.batch_sizes), int(packed.batch_sizes[0]) if len(packed.batch_sizes) else 0
     flat = packed.data.new_zeros(steps * lanes, *packed.data.shape[1:])
-    return flat.index_copy(0, _places(packed), packed.data).unflatten(0, (steps, lanes))
+    return flat.index_copy(0, _places(packed).to(flat.device), packed.data).unflatten(0, (steps, lanes))
 
 
 def pack(padded: Tensor, like: PackedSequence) -> PackedSequence:
     """The elements of a tensor (T, B, ...) that ``like`` has, in its order."""
-    data = padded.flatten(0, 1).index_select(0, _places(like))
+    data = padded.flatten(0, 1).index_select(0, _places(like).to(padded.device))
     return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
 
 

@@ -91,7 +91,7 @@ def _run_groups(
     groups, (steps, batch) = groups_of(lengths), x.shape[:2]
     parts = [clean(part, g) for part, g in zip(take(x, groups), groups, strict=True)]
     found = [
-        _run(make_cell, layers, part, [s.index_select(1, g.members) for s in first], g, options)
+        _run(make_cell, layers, part, [s.index_select(1, g.members.to(s.device)) for s in first], g, options)
         for part, g in zip(parts, groups, strict=True)
     ]
     output = put([r.output for r in found], groups, steps, batch)
@@ -113,7 +113,7 @@ def _run(
 ) -> Results:
     ys: list[list[Tensor]] = []
     carries: list[list[Tensor]] = []
-    valid = None if group is None else group.valid
+    valid = None if group is None or group.valid is None else group.valid.to(x.device)
     for k, layer in enumerate(layers):
         if k and k % options.directions == 0:
             x = _side_by_side(ys[k - options.directions :])

@@ -92,17 +92,16 @@ def band_rnn(
     batched = x.shape.rank == 3
     if not batched:
         x = x[:, None]
-    elif batch_first:
-        x = tf.transpose(x, [1, 0, 2])
-    steps, lanes = tf.shape(x)[0], tf.shape(x)[1]
-    u = tf.matmul(tf.reshape(x, [-1, tf.shape(x)[2]]), weight_ih, transpose_b=True)
+    first_axis = batched and bool(batch_first)
+    sizes = tf.shape(x)
+    u = tf.matmul(tf.reshape(x, [-1, sizes[2]]), weight_ih, transpose_b=True)
     for bias in (bias_ih, bias_hh):
         if bias is not None:
             u = u + bias
-    u = tf.reshape(u, [steps, lanes, hidden])
+    u = tf.reshape(u, [sizes[0], sizes[1], hidden])
     set_shape(u, tf.TensorShape([x.shape[0], x.shape[1], hidden]))
+    lanes = sizes[0 if first_axis else 1]
     first = tf.zeros([lanes, hidden], x.dtype) if h_0 is None else tf.reshape(h_0, [lanes, hidden])
-    (output,), (last,) = run(step_of(hidden, Banded(lower, upper), nonlinearity), [weight_hh, u, first], bool(reverse))
-    if not batched:
-        return output[:, 0], last[0]
-    return (tf.transpose(output, [1, 0, 2]) if batch_first else output), last
+    step = step_of(hidden, Banded(lower, upper), nonlinearity)
+    (output,), (last,) = run(step, [weight_hh, u, first], bool(reverse), first_axis)
+    return (output, last) if batched else (output[:, 0], last[0])

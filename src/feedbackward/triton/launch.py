@@ -28,9 +28,16 @@ def launch(
         run(kernel, tuple(grid), arguments, constants, max(block // warp_size(like.device), 1))
 
 
-def run(kernel: Any, grid: tuple[int, ...], arguments: Sequence[Any], constants: dict[str, Any], warps: int) -> None:
-    """The launch itself."""
-    kernel[grid](*arguments, **constants, num_warps=warps, enable_fp_fusion=True)
+def run(
+    kernel: Any,
+    grid: tuple[int, ...],
+    arguments: Sequence[Any],
+    constants: dict[str, Any],
+    warps: int,
+    fused: bool = True,
+) -> None:
+    """The launch itself; ``fused``: multiplications and additions, also where the source does not say so."""
+    kernel[grid](*arguments, **constants, num_warps=warps, enable_fp_fusion=fused)
 
 
 def guard(device: torch.device) -> AbstractContextManager[Any]:

@@ -124,7 +124,7 @@ def listing_of(cell: Callable[..., Any], given: Arguments, init: Any, xs: Any, d
     try:
         program = explain_cell(cell, init, xs, dim=dim, length=None if given.xs else given.steps)
         form = given.form
-        traced = trace(as_cell(cell), form.carry, form.carry_tree, form.x, form.x_tree)
+        traced = trace(as_cell(cell), form.carry, form.carry_tree, form.x, form.x_tree, device=form.device)
         for node, where in _places(traced).items():
             if match := _PLACE.match(line_of(node)):
                 place = match[1], int(match[2])

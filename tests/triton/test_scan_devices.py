@@ -1,0 +1,46 @@
+"""Scans of CUDA tensors as far as they go without a GPU: fake tensors, which have a device and no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+import feedbackward as fb
+from feedbackward.engine.errors import LoweringError
+
+
+@pytest.fixture(autouse=True)
+def fake() -> Iterator[None]:
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()), torch.no_grad():
+        yield
+
+
+def smooth(a):
+    return lambda h, x: ((y := torch.tanh(a * h + x + torch.arange(3, device=h.device))), y)
+
+
+def test_results_are_on_the_device():
+    last, y = fb.scan(smooth(0.5), torch.zeros(4, 3, device="cuda"), torch.zeros(7, 4, 3, device="cuda"), check=False)
+    assert last.device == y.device == torch.device("cuda", 0)
+    assert y.shape == (7, 4, 3)
+
+
+def test_a_cell_has_a_program_for_every_device():
+    a = torch.ones(())
+    for device in ("cpu", "cuda", "cpu"):
+        init, xs = torch.zeros(4, 3, device=device), torch.zeros(7, 4, 3, device=device)
+        assert fb.scan(smooth(a), init, xs, check=False)[1].device.type == device
+
+
+def test_devices_that_do_not_fit_are_refused():
+    first, cuda, cpu = torch.zeros(4, 3, device="cuda"), torch.zeros(7, 4, 3, device="cuda"), torch.zeros(7, 4, 3)
+    with pytest.raises(ValueError, match="scan: xs is on cpu, but other tensors are on cuda:0, expected one device"):
+        fb.scan(smooth(0.5), first, cpu)
+    with pytest.raises(ValueError, match=r"scan: init is on xpu:0, but this version computes on CPU and CUDA; move it"):
+        fb.scan(smooth(0.5), torch.zeros(4, 3, device="xpu"), torch.zeros(7, 4, 3, device="xpu"))
+    with pytest.raises(LoweringError, match=r"closes over a tensor on cpu, but the scan is on cuda:0.*\.to\('cuda:0"):
+        fb.scan(smooth(torch.ones(3)), first, cuda, check=False)
