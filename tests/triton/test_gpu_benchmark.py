@@ -50,7 +50,7 @@ def test_a_rehearsal_checks_and_times(tmp_path):
 
 def test_a_wrong_result_is_not_timed():
     from benchmarks import gpu
-    from benchmarks.gpu_cases import Case, Work
+    from benchmarks.gpu_work import Case, Work
 
     def off_by(error):
         return Work(lambda: (torch.ones(3) + error,), lambda: (torch.ones(3).double(),), 1e-4, 12)

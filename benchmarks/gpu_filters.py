@@ -1,9 +1,8 @@
-"""What `benchmarks.gpu` times: calls on a device, what they must give, the bytes they must move, and their peers."""
+"""The filters among the cases of `benchmarks.gpu`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,30 +10,10 @@ from torch import Tensor
 import feedbackward as fb
 from feedbackward import reference
 
+from .gpu_work import Call, Case, Work, outputs_and_gradients
 from .signals import bandpass
 
 TOLERANCE = 1e-4  # of the largest value: sums of millions of float32 numbers, filtered
-Call = Callable[[], Sequence[Tensor]]
-
-
-@dataclass
-class Work:
-    """A call; what it must give, in float64 on the CPU; the tolerance relative to the largest value; bytes to move."""
-
-    call: Call
-    truth: Call
-    tolerance: float
-    bytes: int
-
-
-@dataclass
-class Case:
-    """A case, and what it is held to: times its floor, and (name, peer, how many times faster we are)."""
-
-    name: str
-    make: Callable[[torch.device, bool], Work]
-    floors: float = 0.0
-    peers: Sequence[tuple[str, Callable[[torch.device, bool], Call], float]] = ()
 
 
 def _filters(count: int) -> tuple[Tensor, Tensor]:
@@ -50,8 +29,7 @@ def _run(function: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor | 
     if g is None:
         with torch.no_grad():
             return (function(*inputs),)
-    y = function(*inputs)
-    return y, *torch.autograd.grad(y, inputs, g)
+    return outputs_and_gradients(function(*inputs), inputs, g)
 
 
 def _work(name: str, inputs: Sequence[Tensor], device: torch.device, gradient: bool, small: bool) -> Work:
@@ -122,7 +100,7 @@ def torchaudio_bank(gradient: bool) -> Callable[[torch.device, bool], Call]:
     return build
 
 
-CASES = (
+FILTERS = (
     Case("bank, forward", bank(False), 2.5, [("torchaudio", torchaudio_bank(False), 1.0)]),
     Case("bank, forward and backward", bank(True), 2.5, [("torchaudio", torchaudio_bank(True), 20.0)]),
     Case("one signal of 1,000,000, forward", signal(1_000_000, False), 4.0),
