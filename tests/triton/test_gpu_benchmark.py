@@ -34,7 +34,13 @@ def test_without_a_gpu_it_says_so():
     assert not done.stdout
 
 
-CASES = ("bank, forward and backward", "one signal of 1,000,000, forward", "linear recurrence, forward")
+CASES = (
+    "bank, forward and backward",
+    "one signal of 1,000,000, forward",
+    "linear recurrence, forward",
+    "BandRNN, 1024 channels +-8, a training step",
+    "cell biquad, forward and backward",
+)
 
 
 def test_a_rehearsal_checks_and_times(tmp_path):
