@@ -10,6 +10,7 @@ The types are those that the launch would have had, so what is compiled here is 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,24 +61,39 @@ def compile_for(target: GPUTarget, call: Launch) -> Any:
     types = tuple(_type(one) for one in call.arguments)
     known = dict(zip(names, types, strict=False)) | dict.fromkeys(call.constants, "constexpr")
     signature = {name: known[name] for name in names}
-    aligned = {path: [["tt.divisibility", 16]] for path in _pointers(types)}
-    source = ASTSource(call.kernel, signature, constexprs=call.constants, attrs=aligned)
+    aligned = {path: [["tt.divisibility", 16]] for path in _aligned(call.arguments)}
+    constants = call.constants | dict.fromkeys(_ones(call.arguments), 1)
+    source = ASTSource(call.kernel, signature, constexprs=constants, attrs=aligned)
     options = {"num_warps": max(call.threads // target.warp_size, 1), "enable_fp_fusion": call.fused}
     compiled = triton.compile(source, target=target, options=options)
     assert len(compiled.asm[BINARY[target.backend]]) > 0
     return compiled
 
 
-def _type(argument: Any) -> Any:
+def _type(argument: Any, *, within: bool = False) -> Any:
+    """What Triton takes an argument for; numbers of a tuple that are 1 become constants, as they do in a launch."""
     if isinstance(argument, tuple):
-        return tuple(_type(one) for one in argument)
+        return tuple(_type(one, within=True) for one in argument)
     if isinstance(argument, torch.Tensor):
         return "*" + _TYPES[argument.dtype]
     assert isinstance(argument, int)
+    if within and argument == 1:
+        return "constexpr"
     return "i32" if -(2**31) <= argument < 2**31 else "i64"
 
 
-def _pointers(types: Any, path: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-    if isinstance(types, tuple):
-        return [found for i, one in enumerate(types) for found in _pointers(one, (*path, i))]
-    return [path] if types.startswith("*") else []
+def _paths(arguments: tuple[Any, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
+    for i, one in enumerate(arguments):
+        for path, leaf in _paths(one) if isinstance(one, tuple) else [((), one)]:
+            yield (i, *path), leaf
+
+
+def _aligned(arguments: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    """Pointers, and the numbers of tuples that are multiples of 16; other numbers are not looked at."""
+    return [
+        path for path, leaf in _paths(arguments) if isinstance(leaf, torch.Tensor) or (len(path) > 1 and leaf % 16 == 0)
+    ]
+
+
+def _ones(arguments: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    return [path for path, leaf in _paths(arguments) if len(path) > 1 and isinstance(leaf, int) and leaf == 1]

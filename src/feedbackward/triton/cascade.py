@@ -20,7 +20,7 @@ from .segments import cut_frames, cut_held, link
 
 STATES = 8  # of the sections that one pass takes; a section of higher order is a pass of its own
 STATES_BACK = 4  # the same in backward, whose code is several times longer: compiling it takes seconds
-LINKED = 16  # states: with more, linking segments would cost more than walking
+LINKED = 8  # states: with more, F would not fit in registers, and each lane is walked through by one thread
 LINKED_FRAMES = 4  # the same where every segment has an F of its own
 WORTH_SUMMING = 16  # lanes that share a signal: the gradients of fewer are summed outside the kernel
 

@@ -120,5 +120,8 @@ def with_time(shape: Sequence[int], steps: int, dim: int) -> list[int]:
 
 
 def sum_over(whole: Tensor, shape: Sequence[int]) -> Tensor:
-    """A gradient that every lane has of its own, summed over the lanes that share the value; in a fixed order."""
-    return whole if whole.shape == tuple(shape) else whole.sum_to_size(tuple(shape))
+    """A gradient that every lane has of its own, summed over the lanes that share the value; in a fixed order.
+
+    It is contiguous, as the operators promise of all that they return.
+    """
+    return (whole if whole.shape == tuple(shape) else whole.sum_to_size(tuple(shape))).contiguous()

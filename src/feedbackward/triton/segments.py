@@ -65,25 +65,23 @@ def link(ends: Tensor, factors: Tensor, *, back: bool = False) -> tuple[Tensor, 
     """
     order, segments, lanes = ends.shape
     held = factors.shape[1] == 1
-    tame = (factors.abs() < LIMIT).flatten(0, 1).all(0).to(torch.int8)
     starts = torch.empty_like(ends)
     group = GROUP if segments > 2 * GROUP else segments
     groups = -(-segments // group)
     grid = (blocks(groups * lanes),)
     pitch, apart = factors.shape[1] * lanes, 0 if held else lanes
     counts = (lanes, segments, groups, group, pitch, apart)
-    carry = ends
+    carry, tame = ends, ends.new_empty(0 if groups > 1 else lanes, dtype=torch.int8)
     if groups > 1:
         group_ends = ends.new_empty(order, groups, lanes)
         group_factors = factors.new_empty(order * order, 1 if held else groups, lanes)
         launch(
-            kernels.compose, grid, ends, factors, group_ends, group_factors, *counts,
-            like=ends, N=order, BACK=back, HELD=held, BLOCK=BLOCK,
+            kernels.compose, (*grid, order + 1), ends, factors, group_ends, group_factors, *counts,
+            like=ends, N=order, BACK=back, HELD=held, LIMIT=LIMIT, BLOCK=BLOCK,
         )  # fmt: skip
-        carry, groups_tame = link(group_ends, group_factors)
-        tame &= groups_tame
+        carry, tame = link(group_ends, group_factors)
     launch(
-        kernels.chain, grid, ends, factors, carry, starts, *counts,
-        like=ends, N=order, BACK=back, CARRY=groups > 1, BLOCK=BLOCK,
+        kernels.chain, grid, ends, factors, carry, starts, tame, *counts,
+        like=ends, N=order, BACK=back, CARRY=groups > 1, LIMIT=LIMIT, BLOCK=BLOCK,
     )  # fmt: skip
     return starts, tame
