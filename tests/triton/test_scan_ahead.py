@@ -79,6 +79,10 @@ def test_gates_need_no_exchange_between_threads(launches):
     """Slices and stacks are tiles: a step of an LSTM waits once, for its state, and keeps to registers but for that."""
     forward, backward = launches("lstm_512")
     assert source(forward).count("debug_barrier") == 1
+    assert "line_size" in source(forward)
+    assert "(s % 2)" in source(
+        forward
+    )  # by the step, not its place in a chunk: a chunk may have an odd number of steps
     assert source(backward).count("debug_barrier") == 5  # replay, the step again, its adjoint; and twice for a chunk
     compiled = compile_for(TARGETS["sm_90"], forward)
     assert compiled.metadata.shared == 0

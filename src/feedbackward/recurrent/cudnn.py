@@ -39,6 +39,8 @@ def uncovered(given: Given, options: Options, mode: Callable[..., Any] | None) -
     """Why cuDNN does not compute a call; empty where it does."""
     if given.x.device.type != "cuda":
         return "the tensors are not on a GPU"
+    if torch.compiler.is_compiling():
+        return "the call is compiled"
     if not torch.backends.cudnn.is_acceptable(given.x):
         return "torch has no cuDNN for them"
     return _different(given, options, mode)
@@ -69,7 +71,6 @@ def _different(given: Given, options: Options, mode: Callable[..., Any] | None) 
         "checkpoints are asked for": options.checkpoint != "auto",
         "only some biases are there": len(biases) > 1 or any(ih != hh for ih, hh in biases),
         "a transform of torch.func or forward mode is open": is_transformed(),
-        "the call is compiled": torch.compiler.is_compiling(),
         "there is nothing to compute": 0 in given.x.shape,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

@@ -143,7 +143,7 @@ class _Emission:
         self.lanes = 32 if self.small else min(max(256 // widest, 1), 16)
         self.warps = 1 if self.small else min(max(self.lanes * widest // 128, 1), 16)
         self.text = Text()
-        self.writer = Writer(self.text, self.lanes, dtype)
+        self.writer = Writer(self.text, self.lanes, self.warps, dtype, _margins(programs))
         self.arguments: dict[tuple[str, Any], list[str]] = {}
         self.early: dict[Any, Tiles] = {}
         self.fetched: dict[Value, Tiles] = {}
@@ -305,7 +305,7 @@ class _Emission:
                 clock(f"tl.minimum(n + 1, {count} - 1)")
                 coming = [self._fetch(v, step.cuts[v]) for v in leaves]
             clock("n")
-            self.writer.parity = "(n % 2)"
+            self.writer.parity = "(s % 2)"  # of steps, for lines take turns from chunk to chunk too
             if keeps:
                 self._keep("kept", "n", step, states)
             self._advance(step, states)
@@ -360,6 +360,11 @@ class _Emission:
             tuple(writer.matrices),
             line_size,
         )
+
+
+def _margins(programs: Sequence[Program]) -> tuple[int, int]:
+    bands = [v.attr for p in programs for v in p.order if v.op == "matrix" and v.attr.kind == "banded"]
+    return max((m.lower for m in bands), default=0), max((m.upper for m in bands), default=0)
 
 
 class _Step:

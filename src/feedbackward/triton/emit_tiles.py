@@ -26,6 +26,7 @@ from .emit_functions import expression
 Tiles = list[str]
 Cuts = Sequence[int]
 WRITTEN_OUT = 64  # entries of a matrix
+KEPT_WEIGHTS = 96  # registers of a thread
 
 
 def width_of(rows: int) -> int:
@@ -78,11 +79,15 @@ class Writer:
     Args:
         text: Where to.
         lanes: Lanes of a program instance.
+        warps: Warps of a program instance.
         dtype: Triton's name of the dtype.
+        margins: Zeros before and after what is exposed, where diagonals leave a banded matrix.
     """
 
-    def __init__(self, text: Text, lanes: int, dtype: str) -> None:
-        self.text, self.lanes, self.dtype = text, lanes, dtype
+    def __init__(self, text: Text, lanes: int, warps: int, dtype: str, margins: tuple[int, int]) -> None:
+        self.text, self.lanes, self.warps, self.dtype = text, lanes, warps, dtype
+        self.margins = margins
+        self.registers = 0  # of a thread, that hold weights
         self.known: dict[Any, str] = {}
         self.table: list[int] = []  # rows that gathers name
         self.matrices: list[Matrix] = []
@@ -187,8 +192,9 @@ class Writer:
         tiles, cuts = source
         if tuple(tiles) in self.exposed:
             return self.exposed[tuple(tiles)]
-        start, self.line_rows = self.line_rows, self.line_rows + cuts[-1]
-        own = self.once(f"tl.arange(0, {self.lanes})[:, None] * {cuts[-1]}")
+        stride = cuts[-1] + sum(self.margins)
+        start, self.line_rows = self.line_rows, self.line_rows + stride
+        own = self.once(f"tl.arange(0, {self.lanes})[:, None] * {stride} + {self.margins[0]}")
         line = self.text.let(f"lines + {self.parity} * line_size + {start * self.lanes} + {own}", "line")
         for tile, (a, b) in zip(tiles, pairs(cuts), strict=True):
             column = self.column(b - a)
@@ -251,12 +257,31 @@ class Writer:
             common = f"{line}, {weights}, {row}, {row} < {b}, {m.rows}"
             shape = f"{self.lanes}, {width_of(b - a)}, {self.dtype}"
             if m.kind == "banded":
-                diagonals = m.lower + m.upper + 1
-                products.append(self.text.let(f"banded_product({common}, {diagonals}, {m.lower}, {shape})"))
+                plain = f"banded_product({common}, {m.lower + m.upper + 1}, {m.lower}, {shape})"
+                products.append(self._banded(m, line, weights, a, b) or self.text.let(plain))
             else:
                 depth, height = m.columns // m.groups, m.rows // m.groups
                 products.append(self.text.let(f"dense_product({common}, {depth}, {height}, {shape})"))
         return products
+
+    def _banded(self, m: Matrix, line: str, weights: str, first: int, end: int) -> str:
+        """Rows of a product, by weights that every thread keeps in registers; nothing if they are too many."""
+        diagonals, width = m.lower + m.upper + 1, width_of(end - first)
+        size = 2 if self.dtype == "tl.float64" else 1
+        registers = diagonals * max(self.lanes * width // (32 * self.warps), 1) * size
+        if self.registers + registers > KEPT_WEIGHTS:
+            return ""
+        self.registers += registers
+        row, shape, total = self.once(f"{first} + {self.column(end - first)}"), f"[{self.lanes}, {width}]", ""
+        for d in range(diagonals):
+            column = f"{row} + {d - m.lower}"
+            there = f"({row} < {end}) & ({column} >= 0) & ({column} < {m.columns})"
+            load = f"tl.load({weights} + {d * m.rows} + {row}, mask={there}, other=0.0)"
+            weight = self.once(f"tl.broadcast_to({load}, {shape})")
+            whole = "" if width == end - first else f", mask={row} < {end}, other=0.0"
+            a = self.text.let(f"tl.load({line} + {column}{whole})")  # the margins of a line are 0
+            total = self.text.let(f"tl.fma({weight}, {a}, {total})" if total else f"{weight} * {a}")
+        return total
 
     def _written_out(self, m: Matrix, weights: str, source: tuple[Tiles, Cuts], cuts: Cuts) -> Tiles:
         """Every entry a number that is loaded before the loops."""

@@ -149,7 +149,7 @@ class _Call:
             arguments.append(_table(made.table, self.like.device))
         grid = -(-math.prod(self.lanes) // made.lanes)
         if made.line_size:
-            arguments.append(self.like.new_empty(grid * 2 * made.line_size))
+            arguments.append(self.like.new_zeros(grid * 2 * made.line_size))  # for the margins
         first, direction = (self.steps - 1, -1) if self.reverse else (0, 1)
         arguments += [self.steps, self.every, first, direction, math.prod(self.lanes), *sizes[1:]]
         with launch.guard(self.like.device):  # the source says what is fused, as on the CPU
