@@ -7,6 +7,9 @@ TORCH ?= torch==2.13.0
 # Of jaxlib only the headers are used, from a folder of their own: what is built with old ones serves every later JAX.
 JAXLIB ?= jaxlib>=0.6,<0.8
 VENV ?= .venv
+# Tests run in so many processes; threads that wait do not spin, since another process may have their core.
+WORKERS ?= 2
+PYTEST := python -m pytest -n $(WORKERS) --dist loadfile
 export FEEDBACKWARD_JAXLIB = $(abspath $(VENV))/headers/jaxlib
 
 BIN := $(VENV)/bin
@@ -27,14 +30,15 @@ install: $(VENV)/.installed ## make .venv and install the package into it, edita
 demo: install ## learn an equalizer from two recordings, then look at a recording through a bank
 	$(BIN)/python examples/demo.py
 
+test test-jax test-tensorflow: export OMP_WAIT_POLICY = PASSIVE
 test: install test-jax test-tensorflow ## run the whole suite, with every framework in an environment of its own
-	$(BIN)/python -m pytest
+	$(BIN)/$(PYTEST)
 
 test-jax: ## run the tests of feedbackward.jax, and of feedbackward.keras on it, where there is JAX and no torch
 test-tensorflow: ## run those of feedbackward.tensorflow, and of feedbackward.keras on it, where there is no torch
 # What cannot be installed for this Python has no tests to run (5), and pytest says so.
 test-jax test-tensorflow: test-%: $(VENV)-%/.installed
-	KERAS_BACKEND=$* $(VENV)-$*/bin/python -m pytest tests/$* tests/keras || test $$? -eq 5
+	KERAS_BACKEND=$* $(VENV)-$*/bin/$(PYTEST) tests/$* tests/keras || test $$? -eq 5
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run
@@ -92,7 +96,7 @@ $(VENV)-jax/.packages: FRAMEWORK := jax keras
 $(VENV)-tensorflow/.packages: FRAMEWORK := tensorflow-cpu
 $(FRAMEWORKS:%=$(VENV)-%/.packages): $(VENV)-%/.packages:
 	$(PYTHON) -m venv $(VENV)-$*
-	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install numpy scipy pytest
+	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install numpy scipy pytest pytest-xdist
 	$(VENV)-$*/bin/python -m pip --quiet --disable-pip-version-check install $(FRAMEWORK) || echo "$(FRAMEWORK) was not installed"
 	touch $@
 
