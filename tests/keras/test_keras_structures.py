@@ -120,6 +120,14 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         layer(np.zeros((2, 4, 6), "float32"))
 
 
+@pytest.mark.parametrize("structure", [None, fb.Banded(1)])
+def test_a_layer_of_half_precision_is_made(structure: Any) -> None:
+    layer = fbk.GRU(6, structure=structure, dtype="float16")
+    y = numbers(layer(np.ones((2, 4, 3), "float16")))
+    assert y.dtype == "float16"
+    assert np.isfinite(y).all()
+
+
 def test_states_and_masks_that_do_not_fit_are_refused() -> None:
     layer, x = fbk.LSTM(8), np.zeros((2, 4, 5), "float32")
     zeros = keras.ops.zeros

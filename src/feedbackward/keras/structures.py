@@ -90,7 +90,8 @@ def initial(structure: Structure, initializer: Any, n: int, gates: int, dtype: A
     """
     shape = stored_shape(structure, n, gates)
     if isinstance(structure, Dense) or not isinstance(initializer, keras.initializers.Orthogonal):
-        weight = initializer(shape, dtype=dtype)
+        wide = dtype if dtype == "float64" else "float32"  # no decomposition of Keras's takes less
+        weight = ops.cast(initializer(shape, dtype=wide), dtype)
         if isinstance(structure, Banded):
             weight = weight * ops.convert_to_tensor(np.tile(_is_inside(structure, n), (gates, 1)), dtype=dtype)
         return weight
