@@ -19,9 +19,8 @@ def leaves(device, *tensors):
 
 
 def test_lfilter_twice(device):
-    inputs = leaves(
-        device, cases.numerator((2,), 2), cases.denominator((2,), 2, a0=2.0), torch.randn(3), torch.randn(1)
-    )
+    b, a = cases.numerator((), 2), cases.denominator((), 2, a0=2.0)
+    inputs = leaves(device, b, a, torch.randn(2), torch.randn(1))
 
     def call(b, a, x, zi):
         return fb.lfilter(b, a, x, zi=zi)
@@ -31,7 +30,7 @@ def test_lfilter_twice(device):
 
 
 def test_linear_recurrence_twice(device):
-    inputs = leaves(device, torch.rand(2, 3), torch.randn(2, 3), torch.randn(2))
+    inputs = leaves(device, torch.rand(3), torch.randn(3), torch.randn(()))
     assert gradcheck(fb.linear_recurrence, inputs, fast_mode=True, check_forward_ad=True)
     assert gradgradcheck(fb.linear_recurrence, inputs, fast_mode=True)
 
