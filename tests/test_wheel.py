@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "feedbackward"
-EXTRAS = {"torch", "jax", "tensorflow", "audio", "plot", "explain", "cli", "bench", "docs", "dev"}
+EXTRAS = {"torch", "jax", "keras", "tensorflow", "audio", "plot", "explain", "cli", "bench", "docs", "dev"}
 LIBRARIES = {f"feedbackward/lib/feedbackward_{framework}.so" for framework in ("torch", "jax", "tensorflow")}
 
 
