@@ -26,7 +26,7 @@ from ..engine.order import Order, ordered
 from .emit_cuts import cuts_of
 from .emit_tiles import Cuts, Text, Tiles, Writer, is_written_out, pairs, width_of
 
-SMALL = 400  # what a step may cost, its rows written out one by one; more takes long to compile
+SMALL = 400  # what steps may cost, its rows written out one by one; more takes long to compile
 _COSTLY = frozenset("sin cos tan pow atan2 fmod remainder erf erfc asin acos sinh cosh asinh acosh atanh".split())
 _AHEAD = 16384  # bytes
 WIDEST = 16384  # rows of a tile
@@ -72,10 +72,10 @@ class Kernel:
     line_size: int
 
 
-def is_small(program: Program) -> bool:
-    """Whether the rows of a program are written out one by one."""
+def is_small(programs: Sequence[Program]) -> bool:
+    """Whether the rows of the programs of a kernel are written out one by one."""
     work = 0
-    for v in program.order:
+    for v in (v for program in programs for v in program.order):
         if v.op == "matrix" and not is_written_out(v.attr):
             return False
         if v.op in POINTWISE:
@@ -84,7 +84,7 @@ def is_small(program: Program) -> bool:
             work += v.args[0].rows
         elif v.op == "matrix":
             work += v.rows * v.attr.columns // v.attr.groups
-    return work <= SMALL and max((v.rows for v in program.order), default=0) <= 64
+    return work <= SMALL and max((v.rows for program in programs for v in program.order), default=0) <= 64
 
 
 def emit(
@@ -132,7 +132,7 @@ class _Emission:
         self.kinds = list(kinds) or [None] * len(program.sequences)
         self.save, self.backward, self.exchanges = save, backward, exchanges
         programs = [p for p in (program, replay) if p is not None]
-        self.small = all(is_small(p) for p in programs)
+        self.small = is_small(programs)
         self.steps = {p: _Step(p, self.small) for p in programs}
         rows = max(b - a for step in self.steps.values() for c in step.widths for a, b in pairs(c))
         if (widest := width_of(rows)) > WIDEST:
