@@ -267,3 +267,32 @@ def test_more_than_two_to_the_31_elements(layout):
         rounding = lanes * torch.finfo(torch.float32).eps / 2  # of a sum over lanes, one after the other
         torch.testing.assert_close(grad.double(), lanes * expected.double().sum()[None] / 0.5, rtol=rounding, atol=0)
     torch.use_deterministic_algorithms(poison, warn_only=True)
+
+
+@pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "filtered",
+    [
+        lambda b, a, x: fb.lfilter(b, a, x),
+        lambda b, a, x: fb.lfilter(b, a, x, zi=torch.ones(2, dtype=x.dtype))[1],
+        lambda b, a, x: fb.sosfilt(torch.cat([b, a]).expand(2, 6), x),
+        lambda b, a, x: fb.filtfilt(b, a, x),
+        lambda b, a, x: fb.linear_recurrence(0.9, x),
+        lambda b, a, x: fb.linear_recurrence(a[1].sigmoid(), x),
+    ],
+)
+def test_half_precision_under_autocast_is_computed_in_float32(filtered, narrow):
+    b, a = torch.tensor([0.2, 0.3, 0.1]), torch.tensor([1.0, -0.5, 0.25])
+    x = torch.randn(3, 50).to(narrow).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = filtered(b, a, x)
+    wide = x.detach().float().requires_grad_()
+    expected = filtered(b, a, wide)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, expected)
+    d = torch.randn_like(y)
+    (d_x,), (d_wide,) = torch.autograd.grad(y, x, d), torch.autograd.grad(expected, wide, d)
+    assert d_x.dtype == narrow
+    torch.testing.assert_close(d_x, d_wide.to(narrow))
+    with pytest.raises(TypeError, match="has dtype"):
+        filtered(b, a, x)

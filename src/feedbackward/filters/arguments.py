@@ -11,11 +11,17 @@ from torch import Tensor
 from . import shapes
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+_HALF = (torch.bfloat16, torch.float16)
 _NAMES = "float32, float64, complex64 or complex128"
 
 
-def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
-    """Every argument is a tensor of a dtype that the kernels know, and all are on one device that has kernels.
+def tensors_of(function: str, given: Mapping[str, Any], **optional: Any) -> list[Any]:
+    """The arguments as tensors of a dtype that the kernels know, all on one device that has kernels.
+
+    Then come those that may be None, which stays None.
+
+    Under autocast, what an earlier layer left in half precision is computed in float32, as autocast has it for
+    operators that add up rounding errors.
 
     Raises:
         TypeError: An argument is not a tensor, or of another dtype.
@@ -23,14 +29,20 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
         ValueError: Two arguments are on different devices.
     """
     placed: tuple[str, torch.device] | None = None
-    for name, tensor in tensors.items():
+    tensors: list[Any] = []
+    for name, tensor in (*given.items(), *optional.items()):
+        if tensor is None and name in optional:
+            tensors.append(None)
+            continue
         if not isinstance(tensor, Tensor):
             raise TypeError(
                 f"{function}: {name} is a {type(tensor).__name__}, expected a torch.Tensor (torch.as_tensor makes one)"
             )
+        device = tensor.device
+        if tensor.dtype in _HALF and device.type in ("cpu", "cuda") and torch.is_autocast_enabled(device.type):
+            tensor = tensor.float()
         if tensor.dtype not in DTYPES:
             raise TypeError(f"{function}: {name} has dtype {_short(tensor.dtype)}, expected {_NAMES}")
-        device = tensor.device
         if device.type not in ("cpu", "cuda", "meta"):
             raise NotImplementedError(
                 f"{function}: {name} is on {device.type}, but this version computes on CPU and CUDA; move it with "
@@ -40,6 +52,8 @@ def check_tensors(function: str, tensors: Mapping[str, Any]) -> None:
             placed = name, device
         elif device != placed[1]:
             raise ValueError(f"{function}: {name} is on {device}, expected {placed[1]}, where {placed[0]} is")
+        tensors.append(tensor)
+    return tensors
 
 
 def unify(

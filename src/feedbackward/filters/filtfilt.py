@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .arguments import check_broadcast, check_tensors, readable, time_axis
+from .arguments import check_broadcast, readable, tensors_of, time_axis
 from .initial import steady_state, steady_states
 from .lfilter import lfilter
 from .sosfilt import sosfilt
@@ -54,7 +54,7 @@ def filtfilt(
         F. Gustafsson, Determining the initial states in forward-backward filtering, IEEE Trans. Signal Processing 44
         (4), 1996, discusses the choice of the initial states; the one here is scipy's.
     """
-    check_tensors("filtfilt", {"b": b, "a": a, "x": x})
+    b, a, x = tensors_of("filtfilt", {"b": b, "a": a, "x": x})
     zi = steady_state("filtfilt", b, a)
     taps = max(b.shape[-1], a.shape[-1])
 
@@ -94,7 +94,7 @@ def sosfiltfilt(
     Source:
         As `filtfilt`.
     """
-    check_tensors("sosfiltfilt", {"sos": sos, "x": x})
+    sos, x = tensors_of("sosfiltfilt", {"sos": sos, "x": x})
     zi = steady_states("sosfiltfilt", sos)
     if padlen is None:
         idle = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .arguments import check_broadcast, check_leading_coefficient, check_tensors, readable, unify
+from .arguments import check_broadcast, check_leading_coefficient, readable, tensors_of, unify
 
 
 def lfilter_zi(b: Tensor, a: Tensor) -> Tensor:
@@ -93,10 +93,9 @@ def lfiltic(b: Tensor, a: Tensor, y: Tensor, x: Tensor | None = None) -> Tensor:
     Source:
         The recurrence in `lfilter`, run from rest over the past samples; scipy.signal.lfiltic gives the same state.
     """
-    past = {"y": y} if x is None else {"y": y, "x": x}
-    check_tensors("lfiltic", {"b": b, "a": a, **past})
-    for name, samples in past.items():
-        if samples.ndim < 1:
+    b, a, y, x = tensors_of("lfiltic", {"b": b, "a": a, "y": y}, x=x)
+    for name, samples in (("y", y), ("x", x)):
+        if samples is not None and samples.ndim < 1:
             raise ValueError(f"lfiltic: {name} has shape (), expected (..., samples), the latest first")
     x = y.new_zeros(1) if x is None else x
     y, (b, a, x) = unify("lfiltic", y, [b, a, x], None)
@@ -125,7 +124,7 @@ def steady_state(function: str, b: Tensor, a: Tensor) -> Tensor:
 
 def steady_states(function: str, sos: Tensor) -> Tensor:
     """What `sosfilt_zi` returns; errors name ``function``."""
-    check_tensors(function, {"sos": sos})
+    (sos,) = tensors_of(function, {"sos": sos})
     if sos.ndim < 2 or sos.shape[-1] != 6 or sos.shape[-2] == 0:
         raise ValueError(
             f"{function}: sos has shape {tuple(sos.shape)}, expected (..., sections, 6) with sections >= 1"
@@ -142,7 +141,7 @@ def _latest(samples: Tensor, count: int) -> Tensor:
 
 def _coefficients(function: str, b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """b and a of one dtype, normalized, and padded to the same length."""
-    check_tensors(function, {"b": b, "a": a})
+    b, a = tensors_of(function, {"b": b, "a": a})
     for name, taps in (("b", b), ("a", a)):
         if taps.ndim < 1 or taps.shape[-1] == 0:
             raise ValueError(f"{function}: {name} has shape {tuple(taps.shape)}, expected (..., n) with n >= 1")

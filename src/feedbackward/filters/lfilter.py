@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..ops import cascade
 from . import shapes
-from .arguments import check_leading_coefficient, check_tensors, unify
+from .arguments import check_leading_coefficient, tensors_of, unify
 
 
 @overload
@@ -116,8 +116,7 @@ def lfilter(
     Source:
         A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
     """
-    tensors = {"b": b, "a": a, "x": x} if zi is None else {"b": b, "a": a, "x": x, "zi": zi}
-    check_tensors("lfilter", tensors)
+    b, a, x, zi = tensors_of("lfilter", {"b": b, "a": a, "x": x}, zi=zi)
     state = None if zi is None else tuple(zi.shape)
     dim, step, linear = shapes.of_lfilter(
         tuple(b.shape),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..ops import linear
 from . import shapes
-from .arguments import check_tensors, to_complex, unify
+from .arguments import tensors_of, to_complex, unify
 
 
 def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None = None, dim: int = -1) -> Tensor:
@@ -49,12 +49,10 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
         same recurrence in reverse.
     """
     if isinstance(decay, Number) and not isinstance(decay, bool) and isinstance(x, Tensor):
-        decay = torch.tensor(
-            decay, dtype=to_complex(x.dtype) if isinstance(decay, complex) else x.dtype, device=x.device
-        )
-    tensors = {"decay": decay, "x": x} if initial is None else {"decay": decay, "x": x, "initial": initial}
-    check_tensors("linear_recurrence", tensors)
-    x, (rate, initial) = unify("linear_recurrence", x, [torch.as_tensor(decay), initial], None)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        decay = torch.tensor(decay, dtype=to_complex(dtype) if isinstance(decay, complex) else dtype, device=x.device)
+    rate, x, initial = tensors_of("linear_recurrence", {"decay": decay, "x": x}, initial=initial)
+    x, (rate, initial) = unify("linear_recurrence", x, [rate, initial], None)
     dim, shape = shapes.of_linear_recurrence(
         tuple(rate.shape),
         tuple(x.shape),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..ops import cascade
 from . import shapes
-from .arguments import check_leading_coefficient, check_tensors, unify
+from .arguments import check_leading_coefficient, tensors_of, unify
 
 
 @overload
@@ -98,7 +98,7 @@ def sosfilt(
     Source:
         A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section 6.3.
     """
-    check_tensors("sosfilt", {"sos": sos, "x": x} if zi is None else {"sos": sos, "x": x, "zi": zi})
+    sos, x, zi = tensors_of("sosfilt", {"sos": sos, "x": x}, zi=zi)
     state = None if zi is None else tuple(zi.shape)
     dim, step, linear = shapes.of_sosfilt(
         tuple(sos.shape),
