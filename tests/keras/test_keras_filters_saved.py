@@ -275,7 +275,7 @@ class TestOnTensorFlow:
         for name, layer in layers.items():
             model = keras.Sequential([keras.Input((None, 2)), layer])
             unlike_new(layer, rng)
-            model.export(str(tmp_path / name), verbose=False)
+            model.export(str(tmp_path / name))
         code = f"""if True:
             import pathlib, sys
             import numpy as np, tensorflow as tf

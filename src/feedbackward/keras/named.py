@@ -17,7 +17,7 @@ _KINDS = {"RNN": "rnn", "BandRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 
 def array(value: Any) -> Array:
     """The numbers of a variable, a tensor or an array."""
-    if isinstance(value, keras.Variable):
+    if hasattr(value, "assign"):  # of Keras, whose class has several names
         return np.array(keras.ops.convert_to_numpy(value))
     if hasattr(value, "detach"):
         wide = value.detach().cpu()
@@ -27,7 +27,7 @@ def array(value: Any) -> Array:
 
 def assign(target: Any, value: Array) -> None:
     """Put numbers in the place of those of a variable, a tensor or an array."""
-    if isinstance(target, keras.Variable):
+    if hasattr(target, "assign"):
         target.assign(value)
     elif hasattr(target, "detach"):
         target.detach().copy_(target.new_tensor(value))
