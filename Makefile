@@ -38,8 +38,8 @@ test-jax: ## run the tests of feedbackward.jax, and of feedbackward.keras on it,
 test-tensorflow: ## run those of feedbackward.tensorflow, and of feedbackward.keras on it, where there is no torch
 # What cannot be installed for this Python has no tests to run (5), and pytest says so.
 test-jax test-tensorflow: test-%: $(VENV)-%/.installed
-	$(VENV)-$*/bin/$(PYTEST) tests/$* || test $$? -eq 5
-	KERAS_BACKEND=$* $(VENV)-$*/bin/$(PYTEST) tests/keras || test $$? -eq 5
+	$(VENV)-$*/bin/$(PYTEST) tests/in_$* || test $$? -eq 5
+	KERAS_BACKEND=$* $(VENV)-$*/bin/$(PYTEST) tests/in_keras || test $$? -eq 5
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 import warnings
 import zlib
 
@@ -15,13 +14,10 @@ BACKENDS = ("torch", "tensorflow", "jax")
 
 
 def _is_installed(name: str) -> bool:
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.origin is not None  # a folder of that name alone has none
+    return importlib.util.find_spec(name) is not None
 
 
 _there = [name for name in BACKENDS if _is_installed(name)]
-for _name in set(BACKENDS) - set(_there):
-    sys.modules.setdefault(_name, None)  # type: ignore[arg-type] # or Keras would take a folder of tests for it
 INSTALLED = _is_installed("keras") and bool(_there)
 collect_ignore_glob = [] if INSTALLED else ["*.py"]
 
@@ -48,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     else:
         missing = "Keras has no backend" if _is_installed("keras") else "Keras is not installed"
         terminalreporter.line(
-            f"{missing} here: tests/keras was not run. It needs Keras 3, and TensorFlow, JAX or PyTorch."
+            f"{missing} here: tests/in_keras was not run. It needs Keras 3, and TensorFlow, JAX or PyTorch."
         )
 
 

@@ -11,19 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_SPEC = importlib.util.find_spec("tensorflow")
-INSTALLED = _SPEC is not None and _SPEC.origin is not None  # this folder alone has none
+INSTALLED = importlib.util.find_spec("tensorflow") is not None
 collect_ignore_glob = [] if INSTALLED else ["*.py"]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.append(str(Path(__file__).parents[1] / "jax"))  # its loops in numpy
+sys.path.append(str(Path(__file__).parents[1] / "in_jax"))  # its loops in numpy
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not run."""
     if not INSTALLED:
         terminalreporter.line(
-            "TensorFlow is not installed here: tests/tensorflow was not run. `make test-tensorflow` runs it in an "
+            "TensorFlow is not installed here: tests/in_tensorflow was not run. `make test-tensorflow` runs it in an "
             "environment of its own."
         )
 

@@ -5,7 +5,7 @@
     v <- 0.875 v - 0.0625 gradient,     weight <- weight + v            (keras.optimizers.SGD: the same steps)
 
 TensorFlow and torch need not share an environment, so the losses of torch stand in fifty_steps.json, which
-``python tests/keras/fifty_steps.py`` writes.
+``python tests/in_keras/fifty_steps.py`` writes.
 """
 
 from __future__ import annotations
