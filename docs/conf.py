@@ -57,12 +57,14 @@ def _kernel(framework: str) -> None:
     folder = ROOT / "build" / "docs-kernels" / "kernels" / framework
     folder.mkdir(parents=True, exist_ok=True)
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": framework, "language": "python", "env": {"TF_CPP_MIN_LOG_LEVEL": "3"}}
+    env = {"KERAS_BACKEND": framework, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    spec = {"argv": argv, "display_name": framework, "language": "python", "env": env}
     (folder / "kernel.json").write_text(json.dumps(spec))
     os.environ["JUPYTER_PATH"] = str(folder.parents[1])
 
 
 _kernel("tensorflow")
+os.environ["KERAS_BACKEND"] = "torch"  # here, for the reference
 
 # Executed pages draw by one style, print to the width of a page, and call the commands of this Python.
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
