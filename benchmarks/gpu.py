@@ -94,18 +94,21 @@ def measure(case: Case, device: torch.device, bandwidth: float, small: bool) -> 
         row.verdict = str(error)
         return row
     best = min(t for t in (row.eager, row.graph) if t is not None)
-    verdicts = []
+    verdicts: list[bool | None] = []  # None: there was nothing to compare with
     if case.floors:
         verdicts.append(best <= case.floors * row.floor)
     for name, build, factor in () if small else case.peers:
         row.peer = name
         try:
             row.peer_time = median_time(build(device, small), device, rounds=3)
-        except Exception as error:  # a peer that cannot run is a row with the reason
+        except Exception as error:  # a peer that cannot run is a row with the reason, and its target is not met
             row.peer = f"{name}: {str(error).splitlines()[0][:60]}"
+            verdicts.append(None)
         else:
             verdicts.append(row.peer_time >= factor * best)
     row.verdict = "" if small or not verdicts else "met" if all(verdicts) else "MISSED"
+    if row.verdict == "MISSED" and False not in verdicts:
+        row.verdict = "UNMEASURED"
     return row
 
 

@@ -67,3 +67,18 @@ def test_a_wrong_result_is_not_timed():
         assert "WRONG" in row.verdict
         assert row.eager is None
     assert not gpu.measure(Case("right", lambda device, small: off_by(1e-6)), cpu, 1e9, True).verdict
+
+
+def test_a_target_without_its_peer_is_not_met():
+    from benchmarks import gpu
+    from benchmarks.gpu_work import Case, Work
+
+    def make(device, small):
+        return Work(lambda: (torch.ones(3),), lambda: (torch.ones(3).double(),), 1e-4, 12)
+
+    def missing(device, small):
+        raise ModuleNotFoundError("No module named 'peer'")
+
+    for build, verdict in ((missing, "UNMEASURED"), (lambda device, small: lambda: torch.ones(3), "MISSED")):
+        case = Case("case", make, peers=(("peer", build, 1e9),))
+        assert gpu.measure(case, torch.device("cpu"), 1e9, False).verdict == verdict
