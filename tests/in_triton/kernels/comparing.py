@@ -11,7 +11,7 @@ import feedbackward as fb
 from feedbackward import reference
 
 # Filters here are well conditioned and short: an error stays within so many units of rounding of the largest value.
-ROUNDING = 1000
+ROUNDING = 250
 
 
 def compare(device: torch.device, call: Any, inputs: dict[str, torch.Tensor], note: str = "") -> None:
