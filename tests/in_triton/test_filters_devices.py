@@ -30,7 +30,7 @@ def test_everything_stays_on_the_device(name):
 
 
 class CopiesFromHost(TorchDispatchMode):
-    """Names operators that bring a tensor of the host to another device: they wait for it, and no graph captures them."""
+    """Names operators that bring a tensor of the host to another device: they wait, and no graph captures them."""
 
     def __init__(self):
         super().__init__()
