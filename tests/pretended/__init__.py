@@ -30,12 +30,11 @@ def install() -> None:
     """
     if "torch" in sys.modules:
         raise RuntimeError("pretended.install() comes after torch, which asks for GPUs once, at its import")
-    ctypes.CDLL(str(_built()), mode=ctypes.RTLD_GLOBAL)
+    exchange = ctypes.CDLL(str(_built()), mode=ctypes.RTLD_GLOBAL).exchange_device
     import torch
 
     if torch.version.cuda or torch.version.hip:
         raise RuntimeError("this torch has kernels for GPUs of its own: pretended ones need a build for the CPU")
-    exchange = torch.ops.pretended.exchange_device
     properties = SimpleNamespace(name="a pretended GPU", major=9, minor=0, warp_size=32, multi_processor_count=132)
     of_module = {
         "_lazy_init": lambda: None,

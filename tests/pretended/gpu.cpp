@@ -262,8 +262,6 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 }
 
 // No device, -1, changes nothing.
-TORCH_LIBRARY(pretended, m) {
-    m.def("exchange_device(int device) -> int", [](int64_t device) -> int64_t {
-        return device < 0 ? current : std::exchange(current, static_cast<c10::DeviceIndex>(device));
-    });
+extern "C" int exchange_device(int device) {
+    return device < 0 ? current : std::exchange(current, static_cast<c10::DeviceIndex>(device));
 }
