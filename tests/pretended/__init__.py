@@ -38,8 +38,8 @@ def install() -> None:
     properties = SimpleNamespace(name="a pretended GPU", major=9, minor=0, warp_size=32, multi_processor_count=132)
     of_module = {
         "_lazy_init": lambda: None,
-        "_exchange_device": exchange,
-        "_maybe_exchange_device": exchange,
+        "_exchange_device": lambda index: exchange(index),
+        "_maybe_exchange_device": lambda index: exchange(index),
         "is_available": lambda: True,
         "is_initialized": lambda: True,
         "is_bf16_supported": lambda including_emulation=True: True,
