@@ -72,5 +72,5 @@ def test_nothing_is_copied_from_the_host(name):
 
 def test_a_copy_from_the_host_would_be_seen():
     with CopiesFromHost() as copies:
-        torch.ones(3).to("meta")
+        torch.ones(3, device="cpu").to("meta")
     assert copies.found
