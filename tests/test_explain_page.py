@@ -15,6 +15,8 @@ from pages import (
     both_directions,
     cascade,
     cell,
+    complex_cascade,
+    complex_filter,
     layer,
     moving_average,
     near,
@@ -39,7 +41,8 @@ def chromium() -> Iterator[Any]:
         yield found
 
 
-PAGES = [layer, both_directions, band, biquad, bank, cascade, moving_average, sweep, cell, refused_cell]
+FILTERS = [biquad, bank, cascade, moving_average, sweep, complex_filter, complex_cascade]
+PAGES = [layer, both_directions, band, *FILTERS, cell, refused_cell]
 EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
 
 

@@ -50,7 +50,7 @@ class Quantity:
         latex: The same in mathematical notation.
         meaning: In words.
         role: One of `ROLES`.
-        values: (steps, *choices, channels); NaN where a sequence has ended.
+        values: (steps, *choices, channels), real or complex; NaN where a sequence has ended.
         group: What it belongs to, such as a gate.
         labels: Of the channels, where they have names.
         shape: Of what the channels are when they are not flattened.
@@ -338,8 +338,9 @@ class _Steps(Sequence[Step]):
 
 
 def difference(a: Tensor, b: Tensor) -> float:
-    """The largest difference; equal infinities and NaN on both sides are none."""
+    """The largest difference, of complex numbers its magnitude; equal infinities and NaN on both sides are none."""
     if not a.numel():
         return 0.0
     same = (a == b) | (a.isnan() & b.isnan())
-    return float(torch.where(same, 0.0, (a.double() - b.double()).abs()).max())
+    wide = torch.complex128 if a.is_complex() or b.is_complex() else torch.float64
+    return float(torch.where(same, 0.0, (a.to(wide) - b.to(wide)).abs()).max())

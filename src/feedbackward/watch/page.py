@@ -51,6 +51,7 @@ def render(e: Explanation) -> str:
         e=e,
         tracks=tracks,
         maps=maps,
+        has_complex=any(q.values.is_complex() for t in tracks for q in t.quantities),
         bank=e.details if e.kind == "filter" else None,
         listing=e.details if e.kind == "cell" else None,
         limits=(*e.limits, *limits, *notes),
@@ -86,8 +87,12 @@ def _groups(quantities: Sequence[Quantity]) -> list[tuple[str, list[tuple[int, Q
 
 
 def pack(values: Tensor) -> dict[str, str]:
-    """Numbers as base64: in single precision, but where only double precision can say what they are."""
-    array = values.detach().cpu().numpy()
+    """Numbers as base64: in single precision, but where only double precision can say what they are.
+
+    Of complex numbers the two parts stand side by side.
+    """
+    values = values.detach().cpu().resolve_conj().resolve_neg()
+    array = (torch.view_as_real(values) if values.is_complex() else values).numpy()
     with np.errstate(over="ignore", under="ignore"):
         narrow = array.astype("<f4")
     same = np.array_equal(np.isfinite(narrow), np.isfinite(array)) and np.array_equal(narrow == 0, array == 0)
@@ -104,7 +109,7 @@ def _fitted(e: Explanation, tracks: tuple[Track, ...]) -> tuple[int, int, tuple[
     widest = max(q.values.shape[-1] for q in quantities)
 
     def count() -> int:
-        return steps * lanes * sum(min(channels, q.values.shape[-1]) for q in quantities)
+        return steps * lanes * sum(min(channels, q.values.shape[-1]) * (1 + q.values.is_complex()) for q in quantities)
 
     while count() > _NUMBERS and channels > 16:
         channels = min(channels, widest) // 2
@@ -168,12 +173,13 @@ def _label(e: Explanation, track: str, quantity: str) -> str:
 def _quantity_data(q: Quantity, steps: int, channels: int) -> dict[str, Any]:
     values = q.values[:steps]
     shown = values[..., :channels].reshape(steps, -1, min(channels, values.shape[-1]))
-    finite = torch.where(shown.isfinite(), shown, 0.0).abs()
+    finite = torch.where(shown.isfinite(), shown.abs(), 0.0)
     return {
         "name": q.name,
         "role": q.role,
         "channels": values.shape[-1],
         "shown": shown.shape[-1],
+        "complex": shown.is_complex(),
         "scale": float(finite.max()) if finite.numel() else 0.0,
         "labels": q.labels[:channels],
         "values": pack(shown),

@@ -76,7 +76,8 @@ def _weights(e: Explanation) -> RenderableType:
     for name in ("name", "shape", "axes", "role", "from", "to"):
         table.add_column(name, justify="right" if name in ("from", "to") else "left")
     for w in e.weights:
-        ends = [f"{f(w.values).item():.3g}" for f in (torch.min, torch.max)] if w.values.numel() else ["", ""]
+        values, bars = (w.values.abs(), "|") if w.values.is_complex() else (w.values, "")
+        ends = [f"{bars}{f(values).item():.3g}{bars}" for f in (torch.min, torch.max)] if values.numel() else ["", ""]
         table.add_row(w.name, _size(w.shape), ", ".join(w.axes), f"{w.role}, {w.place}" if w.place else w.role, *ends)
     return table
 
@@ -126,17 +127,26 @@ def step_table(step: Step) -> RenderableType:
 
 
 def numbers(values: Tensor, most: int = _NUMBERS) -> Text:
-    """The first numbers of the first element, colored by their sign."""
+    """The first numbers of the first element, colored by their sign; a complex one by those of both parts."""
     from rich.text import Text
 
     flat = values.reshape(-1, values.shape[-1])[0] if values.ndim else values.reshape(1)
     line = Text()
     for v in flat[:most].tolist():
-        style = _MINUS if v < 0 else _PLUS if v > 0 else ""
-        line.append(f"{v:>9.4g} " if v == v else "        – ", style=style)
+        if v != v:
+            line.append("        – ")
+        elif isinstance(v, complex):
+            line.append(f"{v.real:>9.4g}", style=_style(v.real))
+            line.append(f"{f'{v.imag:+.4g}i':<12}", style=_style(v.imag))
+        else:
+            line.append(f"{v:>9.4g} ", style=_style(v))
     if len(flat) > most:
         line.append(f"+{len(flat) - most}", style="dim")
     return line
+
+
+def _style(v: float) -> str:
+    return _MINUS if v < 0 else _PLUS if v > 0 else ""
 
 
 def _size(shape: tuple[int, ...]) -> str:

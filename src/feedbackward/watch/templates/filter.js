@@ -23,17 +23,31 @@ function drawFilter() {
   for (const text of here.querySelectorAll("[data-coefficient]")) {
     const [letter, index] = [text.dataset.coefficient[0], Number(text.dataset.coefficient.slice(1))];
     const v = section[letter][index] ?? 0;
-    text.textContent = medium(letter === "a" ? -v : v);
+    text.textContent = medium(letter === "a" ? negative(v) : v);
   }
   const states = at("s before");
   for (const text of here.querySelectorAll("[data-live]")) {
     const name = text.dataset.live;
-    text.textContent = name[0] === "s" ? `s${subscript(name.slice(1))} = ${short(states[Number(name.slice(1)) - 1])}` : short(at(name)[0]);
+    const index = Number(name.slice(1));
+    if (name[0] === "s") write(text, states[index - 1], `s${subscript(name.slice(1))} = `);
+    else text.textContent = short(at(name)[0]);
   }
   for (const text of here.querySelectorAll("[data-section-output]")) {
     const other = run.tracks[Number(text.dataset.sectionOutput)];
-    text.textContent = other ? short(other.quantities.find((q) => q.name === "y").at(time, view.lane)[0]) : "";
+    if (other) write(text, other.quantities.find((q) => q.name === "y").at(time, view.lane)[0]);
   }
+}
+
+// A number where there is little room to its right: a complex one on two lines.
+function write(text, v, before = "") {
+  const [first, second] = linesOf(v, shortReal);
+  text.textContent = before + first;
+  if (second === undefined) return;
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "tspan");
+  line.setAttribute("x", text.getAttribute("x"));
+  line.setAttribute("dy", "1.15em");
+  line.textContent = second;
+  text.append(line);
 }
 
 function subscript(digits) {
