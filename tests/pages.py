@@ -61,6 +61,20 @@ def complex_cascade() -> Any:
     return fb.explain(fb.sosfilt, sos, torch.randn(3, 200, dtype=torch.complex64), start=100)
 
 
+def smoother() -> Any:
+    return fb.explain(fb.linear_recurrence, 0.9, torch.randn(30))
+
+
+def rotations() -> Any:
+    decay = torch.polar(torch.linspace(0.99, 0.8, 6), torch.linspace(0, 3, 6))
+    return fb.explain(fb.linear_recurrence, decay, torch.randn(2, 6, 40), sample_rate=1000.0)
+
+
+def selective() -> Any:
+    decay = torch.sigmoid(1 + 3 * torch.randn(3, 50, 20))
+    return fb.explain(fb.linear_recurrence, decay, torch.randn(3, 50, 20), dim=1, start=10)
+
+
 decay = torch.tensor(0.9)
 
 

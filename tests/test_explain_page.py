@@ -21,9 +21,12 @@ from pages import (
     moving_average,
     near,
     refused_cell,
+    rotations,
     same,
     saved,
+    selective,
     shown,
+    smoother,
     sweep,
     texts,
 )
@@ -42,7 +45,8 @@ def chromium() -> Iterator[Any]:
 
 
 FILTERS = [biquad, bank, cascade, moving_average, sweep, complex_filter, complex_cascade]
-PAGES = [layer, both_directions, band, *FILTERS, cell, refused_cell]
+RECURRENCES = [smoother, rotations, selective]
+PAGES = [layer, both_directions, band, *FILTERS, *RECURRENCES, cell, refused_cell]
 EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
 
 

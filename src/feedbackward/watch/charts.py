@@ -91,7 +91,8 @@ def _linear(frequency: NDArray[np.float64]) -> tuple[NDArray[np.float64], Ticks]
     half = float(frequency[-1])
     size = 10.0 ** math.floor(math.log10(half))
     step = next(s * size for s in (0.25, 0.5, 1.0, 2.5, 5.0) if half / (s * size) <= 2.5)
-    levels = step * np.arange(-math.floor(half / step + 1e-3), math.floor(half / step + 1e-3) + 1)
+    most = math.floor(0.95 * half / step)  # the label of a tick at the very end would be cut off
+    levels = step * np.arange(-most, most + 1)
 
     def place(f: NDArray[np.float64]) -> NDArray[np.float64]:
         return (_LEFT + _RIGHT) / 2 + f / half * (_RIGHT - _LEFT) / 2

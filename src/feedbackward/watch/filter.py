@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ..filters.lfilter import lfilter
-from .filter_call import FilterCall, as_real
+from .call import as_real
+from .filter_call import FilterCall
 from .filter_details import details_of
 from .model import Check, Choice, Equation, Explanation, Limits, Quantity, Run, Track, difference
 from .sentences import limits_of, plural

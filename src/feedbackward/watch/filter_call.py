@@ -18,7 +18,7 @@ from ..filters.arguments import unify
 from ..filters.lfilter import lfilter
 from ..filters.sosfilt import sosfilt
 from ..nn import FilterBank, LFilter, SOSFilter
-from .call import bound
+from .call import as_real, bound
 from .model import Limits, Weight
 
 MODULES = (FilterBank, LFilter, SOSFilter)
@@ -196,11 +196,6 @@ def _lanes(
         rate,
         scale,
     )
-
-
-def as_real(t: Tensor) -> Tensor:
-    """The real part of what became complex only because another argument is."""
-    return t.real if t.is_complex() else t
 
 
 def spread(count: int, most: int) -> tuple[int, ...]:

@@ -150,19 +150,23 @@ class Bank:
 
 def details_of(call: FilterCall) -> Bank:
     """Everything about the filters of a call."""
-    nyquist = (call.sample_rate or 1.0) / 2
+    return bank_of(call.all_b, call.all_a, call.filters[0], call.sample_rate)
+
+
+def bank_of(b: Tensor, a: Tensor, places: tuple[int, ...], sample_rate: float | None) -> Bank:
+    """The bank of all filters (filters, sections, order + 1), of which those at ``places`` are shown in full."""
+    nyquist = (sample_rate or 1.0) / 2
     last = nyquist * (1 - 1e-6)  # zeros of many designs sit at Nyquist itself, where phase has a jump
-    if call.all_b.is_complex():
+    if b.is_complex():
         w = last / _POINTS * torch.arange(-_POINTS, _POINTS + 1, dtype=torch.float64)
     else:
         w = torch.logspace(math.log10(nyquist / 1000), math.log10(nyquist), _POINTS, dtype=torch.float64)
         w = w.clamp(max=last)
     fs = 2 * nyquist
-    places = call.filters[0]
-    filters = tuple(_filter(place, call.all_b[place], call.all_a[place], w, fs) for place in places)
-    outlined = spread(call.filters[1], _OUTLINES) if call.filters[1] > 1 else ()
-    outlines = [_decibels(_response(*_wide(call.all_b[p], call.all_a[p]), w, fs)) for p in outlined]
-    return Bank(filters, call.filters[1], w.numpy(), np.array(outlines).reshape(-1, len(w)), call.sample_rate)
+    filters = tuple(_filter(place, b[place], a[place], w, fs) for place in places)
+    outlined = spread(len(b), _OUTLINES) if len(b) > 1 else ()
+    outlines = [_decibels(_response(*_wide(b[p], a[p]), w, fs)) for p in outlined]
+    return Bank(filters, len(b), w.numpy(), np.array(outlines).reshape(-1, len(w)), sample_rate)
 
 
 def _filter(place: int, b: Tensor, a: Tensor, w: Tensor, fs: float) -> Filter:

@@ -71,7 +71,7 @@ class Track:
     """One recurrence of those that run at every step.
 
     Attributes:
-        name: ``"layer 0"``, ``"layer 0, reverse"``, ``"section 2"``: the key in a `Step`.
+        name: ``"layer 0"``, ``"layer 0, reverse"``, ``"section 2"``, ``"recurrence"``: the key in a `Step`.
         quantities: The lines of its step, in order.
         equation: The step in LaTeX, line by line, with the sizes or numbers filled in.
         layer: Which layer or section.
@@ -248,7 +248,7 @@ class Explanation:
 
     Attributes:
         title: What was called.
-        kind: ``"layer"``, ``"filter"`` or ``"cell"``.
+        kind: ``"layer"``, ``"filter"``, ``"recurrence"`` or ``"cell"``.
         summary: What happens, in a sentence.
         run: The steps.
         equations: Of a step, in general.
@@ -258,7 +258,7 @@ class Explanation:
         limits: What is not shown.
         checks: How the numbers were checked.
         channels: How many channels of a vector the page shows.
-        details: What only one kind has: a `filter_details.Bank`, or a `cell.Listing`.
+        details: What only one kind has: a `filter_details.Bank`, `decays.Decays`, or a `listing.Listing`.
     """
 
     title: str

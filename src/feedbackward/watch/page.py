@@ -53,7 +53,9 @@ def render(e: Explanation) -> str:
         maps=maps,
         has_complex=any(q.values.is_complex() for t in tracks for q in t.quantities),
         bank=e.details if e.kind == "filter" else None,
+        decays=e.details if e.kind == "recurrence" else None,
         listing=e.details if e.kind == "cell" else None,
+        shown_channels=min(channels, max(q.values.shape[-1] for t in tracks for q in t.quantities)),
         limits=(*e.limits, *limits, *notes),
         data=data if e.details is None else {**data, **e.details.page_data()},
         version=fb.__version__,
@@ -142,6 +144,7 @@ def _run_data(e: Explanation, tracks: tuple[Track, ...], steps: int, channels: i
         "steps": steps,
         "total": run.total,
         "clock": "n" if e.kind == "filter" else "t",
+        "sameChannels": e.kind == "recurrence",
         "choices": [{"name": c.name, "places": c.places, "total": c.total} for c in run.choices],
         "tracks": [
             {
@@ -164,6 +167,8 @@ def _label(e: Explanation, track: str, quantity: str) -> str:
     """What a row of the overview is called."""
     if e.kind == "cell":
         return quantity
+    if e.kind == "recurrence":
+        return {"x": "input x", "h after": "state h"}.get(quantity, quantity)
     if quantity == "x":
         return "input x"
     name = quantity.removesuffix(" after")

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from .model import Axes, Explanation, Run, Step, Track
+    from .model import Axes, Explanation, Quantity, Run, Step, Track
 
 _ROWS, _NUMBERS, _TRACKS = 8, 4, 4  # steps of a track, numbers of a vector, tracks
+_WIDTH = 104  # of a track's numbers, beside the step
 _MINUS, _PLUS = "#d9822b", "#3f8fd2"  # told apart by any color vision, on dark and light
 
 
@@ -102,12 +103,19 @@ def _track(run: Run, track: Track) -> RenderableType:
     table.add_column("t", justify="right", style="dim", min_width=3)
     for q in shown:
         table.add_column(q.name.removesuffix(" after"), no_wrap=True)
+    most = next(n for n in range(_NUMBERS, 0, -1) if n == 1 or sum(_width(q, n) for q in shown) <= _WIDTH)
     rows = range(run.steps)[::-1] if track.reverse else range(run.steps)
     for i in rows[:_ROWS]:
-        table.add_row(str(run.start + i), *(numbers(q.values[i]) for q in shown))
+        table.add_row(str(run.start + i), *(numbers(q.values[i], most) for q in shown))
     if run.steps > _ROWS:
         table.add_row("…")
     return table
+
+
+def _width(q: Quantity, most: int) -> int:
+    """How wide a column of so many numbers is."""
+    channels = q.values.shape[-1]
+    return min(channels, most) * (21 if q.values.is_complex() else 10) + (5 if channels > most else 2)
 
 
 def step_table(step: Step) -> RenderableType:

@@ -70,15 +70,20 @@ function drawLine(context, q, track, { width, high, across, now }) {
   context.stroke();
   for (let t = 0; t < run.steps; t++) {
     const v = q.at(t, view.lane)[0];
-    const x = (t + 0.5) * across;
     context.globalAlpha = t > now ? 0.3 : 1;
-    if (q.complex) drawAround(context, x, middle, magnitude(v) * unit, across);
-    partsOf(v).forEach((part, k) => {
-      context.fillStyle = context.strokeStyle = ink(k ? "second" : "accent");
-      drawStem(context, x + (q.complex ? (k - 0.5) * Math.min(5, across / 3) : 0), middle, part * unit, across);
-    });
+    drawNumber(context, v, (t + 0.5) * across, middle, unit, across);
   }
   context.globalAlpha = 1;
+}
+
+// A stem; of a complex number one for either part, and its magnitude around them.
+function drawNumber(context, v, x, middle, unit, across) {
+  const parts = partsOf(v);
+  if (parts.length > 1) drawAround(context, x, middle, magnitude(v) * unit, across);
+  parts.forEach((part, k) => {
+    context.fillStyle = context.strokeStyle = ink(k ? "second" : "accent");
+    drawStem(context, x + (parts.length > 1 ? (k - 0.5) * Math.min(5, across / 3) : 0), middle, part * unit, across);
+  });
 }
 
 function drawStem(context, x, middle, high, across) {

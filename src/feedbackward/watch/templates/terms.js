@@ -97,7 +97,7 @@ function drawReadout() {
   const parts = [];
   let name = `channel ${at.channel}`;
   for (const { q, box } of rows[view.track]) {
-    if (q.channels !== at.channels || (q.role === "input") !== (at.name === "x")) continue;
+    if (q.channels !== at.channels || (!run.sameChannels && (q.role === "input") !== (at.name === "x"))) continue;
     if (q.labels.length) name = q.labels[at.channel];
     const v = q.at(time, view.lane)[at.channel];
     parts.push(`${q.name} = ${long(v)}${q.complex ? ` = ${polar(v)}` : ""}`);
