@@ -10,6 +10,8 @@ VENV ?= .venv
 # Tests run in so many processes; threads that wait do not spin, since another process may have their core.
 WORKERS ?= 2
 PYTEST := python -m pytest -n $(WORKERS) --dist loadfile
+# Where the tensors of test-gpu are: cuda or pretended.
+DEVICE ?= cuda
 export FEEDBACKWARD_JAXLIB = $(abspath $(VENV))/headers/jaxlib
 
 BIN := $(VENV)/bin
@@ -17,10 +19,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NATIVE := $(wildcard CMakeLists.txt) $(shell find core bindings -name '*.cpp' -o -name '*.hpp' -o -name '*.h')
 PACKAGE := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '*.so')
 FRAMEWORKS := jax tensorflow
-CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp)
+CPP := $(filter-out CMakeLists.txt,$(NATIVE)) $(wildcard tests/core/*.cpp tests/core/*.hpp tests/pretended/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-jax test-tensorflow bench docs docs-serve lint format wheel test-wheel asan clean
+.PHONY: help install demo test test-jax test-tensorflow test-gpu bench docs docs-serve lint format wheel test-wheel asan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +42,9 @@ test-tensorflow: ## run those of feedbackward.tensorflow, and of feedbackward.ke
 test-jax test-tensorflow: test-%: $(VENV)-%/.installed
 	$(VENV)-$*/bin/$(PYTEST) tests/in_$* || test $$? -eq 5
 	KERAS_BACKEND=$* $(VENV)-$*/bin/$(PYTEST) tests/in_keras || test $$? -eq 5
+
+test-gpu: install ## run the suite on tensors of a GPU; DEVICE=pretended needs none and tests all but the kernels
+	FEEDBACKWARD_TEST_DEVICE=$(DEVICE) $(BIN)/$(PYTEST) tests
 
 bench: $(VENV)/.bench ## time against the peers; write the table and plots of docs/benchmarks
 	$(BIN)/python -m benchmarks.run

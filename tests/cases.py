@@ -175,14 +175,14 @@ def denominator(
     rows = np.empty((prod(lead), na), dtype=complex if dtype.is_complex else float)
     spread = (np.arange(order) if dtype.is_complex else np.arange(1, 1 + order // 2) * 0.5) * 2 * np.pi / max(order, 1)
     for row in rows:
-        jitter = (torch.rand(2, spread.size, dtype=torch.float64) - 0.5).numpy()
+        jitter = (torch.rand(2, spread.size, dtype=torch.float64) - 0.5).numpy(force=True)
         poles = radius * (0.85 + 0.3 * jitter[0]) * np.exp(1j * (spread + 0.6 * jitter[1] / max(order, 1)))
         if not dtype.is_complex:
             real = [radius * (torch.rand(()).item() - 0.5)] * (order % 2)
             row[:] = np.real(np.poly([*poles, *poles.conj(), *real])) if order else 1.0
         else:
             row[:] = np.poly(poles) if order else 1.0
-    return (a0 * torch.from_numpy(rows)).reshape(*lead, na).to(dtype)
+    return (a0 * torch.as_tensor(rows)).reshape(*lead, na).to(dtype)
 
 
 def numerator(lead: Shape, nb: int, dtype: torch.dtype = torch.float64) -> Tensor:

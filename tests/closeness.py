@@ -31,7 +31,7 @@ def largest(tensor: Tensor | None) -> float:
 
 def _rows(c: Tensor) -> np.ndarray:
     wide = torch.complex128 if c.is_complex() else torch.float64
-    return c.detach().to(wide).resolve_conj().resolve_neg().reshape(-1, c.shape[-1]).numpy()
+    return c.detach().to(wide).resolve_conj().resolve_neg().reshape(-1, c.shape[-1]).numpy(force=True)
 
 
 @functools.lru_cache(maxsize=256)

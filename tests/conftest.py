@@ -1,13 +1,48 @@
-"""Fixtures that every test shares: a seed of its own, poisoned fresh memory, and this machine's instruction sets."""
+"""What every test shares: a device, a seed of its own, poisoned fresh memory, and this machine's instruction sets.
+
+Tensors are made on the CPU, or, with ``FEEDBACKWARD_TEST_DEVICE=cuda``, on a GPU: torch's default device is what tests
+use where they name none. ``pretended`` is a GPU that is not there (`pretended`). Tests of what is the CPU's alone are
+marked ``cpu`` and skipped elsewhere.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+DEVICE = os.environ.get("FEEDBACKWARD_TEST_DEVICE", "cpu")
+assert DEVICE in ("cpu", "cuda", "pretended"), f"FEEDBACKWARD_TEST_DEVICE is {DEVICE!r}: cpu, cuda or pretended"
+
+if DEVICE == "pretended":
+    sys.path.insert(0, str(Path(__file__).parent))
+    import pretended
+
+    pretended.install()
+
+if DEVICE != "cpu":
+    import torch
+
+    torch.set_default_device("cuda")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if DEVICE == "pretended":  # of torch's mse_loss, called from outside its own dispatch
+        config.addinivalue_line("filterwarnings", "ignore:An output with one or more elements was resized:UserWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if DEVICE != "cpu":
+        elsewhere = pytest.mark.skip(reason="of the CPU alone")
+        for item in items:
+            if item.get_closest_marker("cpu"):
+                item.add_marker(elsewhere)
+
 
 INSTRUCTION_SETS = {
     "baseline": set(),

@@ -17,7 +17,7 @@ def test_sos2tf_is_scipys_and_differentiable() -> None:
         expected_b, expected_a = signal.sos2tf(sos[row])
         np.testing.assert_allclose(b[row], expected_b, atol=1e-15)
         np.testing.assert_allclose(a[row], expected_a, atol=1e-14)
-    values = torch.from_numpy(sos[0]).requires_grad_()
+    values = torch.as_tensor(sos[0]).requires_grad_()
     assert torch.autograd.gradcheck(design.sos2tf, values)
 
 

@@ -21,13 +21,13 @@ def signal(*shape):
 
 
 def sections(order=6):
-    return torch.from_numpy(scipy.signal.ellip(order, 1, 60, 0.2, output="sos"))
+    return torch.as_tensor(scipy.signal.ellip(order, 1, 60, 0.2, output="sos"))
 
 
 @pytest.mark.parametrize(("nb", "na"), [(3, 3), (1, 4), (5, 2), (1, 1), (4, 1)])
 def test_every_state_and_output_of_an_lfilter(nb, na):
     b, x = signal(nb), signal(T)
-    a = torch.from_numpy(np.atleast_1d(np.poly(np.random.default_rng(nb).uniform(-0.9, 0.9, na - 1)))) * 2.0
+    a = torch.as_tensor(np.atleast_1d(np.poly(np.random.default_rng(nb).uniform(-0.9, 0.9, na - 1)))) * 2.0
     n = max(nb, na) - 1
     state = signal(n)
     watched = fb.explain(fb.lfilter, b, a, x, zi=state)
@@ -35,14 +35,16 @@ def test_every_state_and_output_of_an_lfilter(nb, na):
     assert "All coefficients are divided by a_0 first." in watched.notes
     for t, step in enumerate(watched.steps):
         v = step["filter"]
-        y, after = scipy.signal.lfilter(b.numpy(), a.numpy(), x[t : t + 1].numpy(), zi=state.numpy())
+        y, after = scipy.signal.lfilter(
+            b.numpy(force=True), a.numpy(force=True), x[t : t + 1].numpy(force=True), zi=state.numpy(force=True)
+        )
         close(v["y"], y)
         if n:
             close(v["s before"], state)
             close(v["s after"], after)
             close(v["s after"], v["b x"] + v["s shifted"] + v["-a y"])
             close(v["y"], v["b0 x"] + v["s before"][:1])
-        state = torch.from_numpy(after)
+        state = torch.as_tensor(after)
 
 
 @pytest.mark.parametrize("start", [0, 17])
@@ -85,7 +87,7 @@ def test_a_bank_is_shown_by_filter_and_signal():
 def test_axes_of_filters_and_signals_may_be_anywhere():
     b, a, x = signal(4, 1, 3), torch.tensor([1.0, -0.5], dtype=torch.float64), signal(T, 2)
     watched = fb.explain(fb.lfilter, b, a, x, 0)
-    y = scipy.signal.lfilter(b[2, 0], a, x[:, 1].numpy())
+    y = scipy.signal.lfilter(b[2, 0], a, x[:, 1].numpy(force=True))
     close(watched.run.track("filter")["y"].values[:, 2, 1, 0], y)
 
 

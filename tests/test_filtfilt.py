@@ -18,12 +18,12 @@ SOS = signal.cheby1(4, 0.5, 0.3, output="sos")
 
 
 def tensors(*arrays) -> list[torch.Tensor]:
-    return [torch.from_numpy(np.asarray(array)) for array in arrays]
+    return [torch.as_tensor(np.asarray(array)) for array in arrays]
 
 
 def equal(actual: torch.Tensor, expected: np.ndarray) -> None:
     """Two passes of a well conditioned low-order filter, each with a gain of its errors below 100."""
-    truth = torch.from_numpy(np.ascontiguousarray(expected))
+    truth = torch.as_tensor(np.ascontiguousarray(expected))
     dtype = actual.dtype
     near(actual, truth, 1e3 * eps(dtype) * max(largest(truth), 1))
 
@@ -34,7 +34,9 @@ def equal(actual: torch.Tensor, expected: np.ndarray) -> None:
 def test_filtfilt_pads_as_scipy_does(padtype, padlen, dim):
     b, a = tensors(*BUTTER)
     x = torch.randn(40, 50, 30, dtype=torch.float64)
-    equal(fb.filtfilt(b, a, x, dim, padtype, padlen), signal.filtfilt(*BUTTER, x.numpy(), dim, padtype, padlen))
+    equal(
+        fb.filtfilt(b, a, x, dim, padtype, padlen), signal.filtfilt(*BUTTER, x.numpy(force=True), dim, padtype, padlen)
+    )
 
 
 @pytest.mark.parametrize("padtype", PADTYPES)
@@ -43,13 +45,15 @@ def test_filtfilt_pads_as_scipy_does(padtype, padlen, dim):
 def test_sosfiltfilt_pads_as_scipy_does(padtype, padlen, dim):
     (sos,) = tensors(SOS)
     x = torch.randn(40, 50, 30, dtype=torch.float64)
-    equal(fb.sosfiltfilt(sos, x, dim, padtype, padlen), signal.sosfiltfilt(SOS, x.numpy(), dim, padtype, padlen))
+    equal(
+        fb.sosfiltfilt(sos, x, dim, padtype, padlen), signal.sosfiltfilt(SOS, x.numpy(force=True), dim, padtype, padlen)
+    )
 
 
 @pytest.mark.parametrize("dtype", cases.DTYPES, ids=str)
 def test_every_dtype(dtype):
     x = torch.randn(3, 200, dtype=dtype)
-    wide = x.numpy().astype(np.complex128 if dtype.is_complex else np.float64)
+    wide = x.numpy(force=True).astype(np.complex128 if dtype.is_complex else np.float64)
     b, a = (c.to(dtype) for c in tensors(*BUTTER))
     y = fb.filtfilt(b, a, x)
     assert y.dtype == dtype
@@ -63,26 +67,26 @@ def test_every_dtype(dtype):
 def test_numerators_and_denominators_of_any_length(nb, na):
     b, a = cases.numerator((), nb), cases.denominator((), na, radius=0.6, a0=2.0)
     x = torch.randn(60, dtype=torch.float64)
-    expected = signal.filtfilt(b.numpy(), a.numpy(), x.numpy())
+    expected = signal.filtfilt(b.numpy(force=True), a.numpy(force=True), x.numpy(force=True))
     equal(fb.filtfilt(b, a, x), expected)
 
 
 def test_a_mere_gain_is_applied_twice():
     x = torch.randn(20, dtype=torch.float64)
-    equal(fb.filtfilt(*tensors([3.0], [2.0]), x), 2.25 * x.numpy())
+    equal(fb.filtfilt(*tensors([3.0], [2.0]), x), 2.25 * x.numpy(force=True))
 
 
 def test_sections_with_a_zero_at_the_end_have_a_shorter_default_padding():
     """scipy subtracts the order that trailing zero coefficients do not have."""
     sos = signal.butter(3, 0.3, output="sos")
     x = torch.randn(100, dtype=torch.float64)
-    equal(fb.sosfiltfilt(torch.from_numpy(sos), x), signal.sosfiltfilt(sos, x.numpy()))
+    equal(fb.sosfiltfilt(torch.as_tensor(sos), x), signal.sosfiltfilt(sos, x.numpy(force=True)))
 
 
 def test_the_shortest_signal_that_can_be_padded():
     b, a = tensors(*BUTTER)
     x = torch.randn(13, dtype=torch.float64)
-    equal(fb.filtfilt(b, a, x), signal.filtfilt(*BUTTER, x.numpy()))
+    equal(fb.filtfilt(b, a, x), signal.filtfilt(*BUTTER, x.numpy(force=True)))
 
 
 def test_filters_broadcast_against_signals():
@@ -92,11 +96,11 @@ def test_filters_broadcast_against_signals():
     y = fb.filtfilt(b, a, x)
     assert y.shape == (5, 3, 80)
     for i, cutoff in enumerate(cutoffs):
-        equal(y[:, i], signal.filtfilt(*signal.butter(2, cutoff), x[:, 0].numpy()))
-    sos = torch.stack([torch.from_numpy(signal.butter(4, f, output="sos")) for f in cutoffs])
+        equal(y[:, i], signal.filtfilt(*signal.butter(2, cutoff), x[:, 0].numpy(force=True)))
+    sos = torch.stack([torch.as_tensor(signal.butter(4, f, output="sos")) for f in cutoffs])
     y = fb.sosfiltfilt(sos, x)
     for i, cutoff in enumerate(cutoffs):
-        equal(y[:, i], signal.sosfiltfilt(signal.butter(4, cutoff, output="sos"), x[:, 0].numpy()))
+        equal(y[:, i], signal.sosfiltfilt(signal.butter(4, cutoff, output="sos"), x[:, 0].numpy(force=True)))
 
 
 def test_a_symmetric_signal_stays_symmetric():

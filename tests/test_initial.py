@@ -15,7 +15,7 @@ import feedbackward as fb
 
 def same(actual: torch.Tensor, expected: np.ndarray, dtype: torch.dtype = torch.float64) -> None:
     """Low orders with A(1) away from zero: solving for the state amplifies rounding by less than 1000."""
-    truth = torch.from_numpy(np.ascontiguousarray(expected))
+    truth = torch.as_tensor(np.ascontiguousarray(expected))
     near(actual, truth, 1e3 * eps(dtype) * max(1.0, truth.abs().max().item() if truth.numel() else 0))
 
 
@@ -31,7 +31,7 @@ def test_lfilter_zi(nb, na, dtype):
         near(step, step[0].expand(50), 1e3 * eps(dtype))
         near(zf, zi, 1e3 * eps(dtype))
     else:
-        same(zi, signal.lfilter_zi(b.to(wide).numpy(), a.to(wide).numpy()), dtype)
+        same(zi, signal.lfilter_zi(b.to(wide).numpy(force=True), a.to(wide).numpy(force=True)), dtype)
 
 
 def test_lfilter_zi_of_many_filters():
@@ -40,11 +40,11 @@ def test_lfilter_zi_of_many_filters():
     assert zi.shape == (3, 4, 3)
     for i in range(3):
         for j in range(4):
-            same(zi[i, j], signal.lfilter_zi(b[i, 0].numpy(), a[0, j].numpy()))
+            same(zi[i, j], signal.lfilter_zi(b[i, 0].numpy(force=True), a[0, j].numpy(force=True)))
 
 
 def test_lfilter_zi_starts_a_step_in_its_steady_state():
-    b, a = (torch.from_numpy(c) for c in signal.butter(4, 0.2))
+    b, a = (torch.as_tensor(c) for c in signal.butter(4, 0.2))
     y, _ = fb.lfilter(b, a, torch.full((100,), 3.0, dtype=torch.float64), zi=3 * fb.lfilter_zi(b, a))
     near(y, torch.full_like(y, 3.0), 1e5 * eps(torch.float64))
 
@@ -52,7 +52,7 @@ def test_lfilter_zi_starts_a_step_in_its_steady_state():
 @pytest.mark.parametrize("sections", [1, 2, 5])
 def test_sosfilt_zi(sections):
     sos = signal.butter(2 * sections, 0.3, output="sos")
-    same(fb.sosfilt_zi(torch.from_numpy(sos)), signal.sosfilt_zi(sos))
+    same(fb.sosfilt_zi(torch.as_tensor(sos)), signal.sosfilt_zi(sos))
 
 
 def test_sosfilt_zi_of_many_cascades():
@@ -61,11 +61,11 @@ def test_sosfilt_zi_of_many_cascades():
     assert zi.shape == (3, 4, 2, 2)
     for i in range(3):
         for j in range(4):
-            same(zi[i, j], signal.sosfilt_zi(sos[i, j].numpy()))
+            same(zi[i, j], signal.sosfilt_zi(sos[i, j].numpy(force=True)))
 
 
 def test_sosfilt_zi_starts_a_step_in_its_steady_state():
-    sos = torch.from_numpy(signal.cheby1(5, 1, 0.3, output="sos"))
+    sos = torch.as_tensor(signal.cheby1(5, 1, 0.3, output="sos"))
     y, _ = fb.sosfilt(sos, torch.ones(100, dtype=torch.float64), zi=fb.sosfilt_zi(sos))
     near(y, y[..., :1].expand(100), 1e4 * eps(torch.float64))
 
@@ -75,11 +75,13 @@ def test_sosfilt_zi_starts_a_step_in_its_steady_state():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_lfiltic(nb, na, with_x, dtype):
     b, a = cases.numerator((), nb, dtype), cases.denominator((), na, dtype, radius=0.5, a0=2.0)
-    wide_b, wide_a = b.double().numpy(), a.double().numpy()
+    wide_b, wide_a = b.double().numpy(force=True), a.double().numpy(force=True)
     for past in range(max(nb, na) + 1):  # shorter histories are completed with zeros
         y = torch.randn(past, dtype=dtype)
         x = torch.randn(past, dtype=dtype) if with_x else None
-        expected = signal.lfiltic(wide_b, wide_a, y.double().numpy(), None if x is None else x.double().numpy())
+        expected = signal.lfiltic(
+            wide_b, wide_a, y.double().numpy(force=True), None if x is None else x.double().numpy(force=True)
+        )
         zi = fb.lfiltic(b, a, y, x)
         assert zi.dtype == dtype
         same(zi, expected, dtype)

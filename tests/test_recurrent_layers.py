@@ -212,14 +212,14 @@ def test_a_filter_as_a_layer(taps: tuple[int, int]) -> None:
     layer = fb.nn.RNN.from_filter(b, a, dtype=torch.float64)
     assert layer.hidden_size == max(nb, na, 2)
     x = randn(200, 4, 1)
-    expected = torch.from_numpy(signal.lfilter(b, a, x[..., 0].numpy(), axis=0))
+    expected = torch.as_tensor(signal.lfilter(b, a, x[..., 0].numpy(force=True), axis=0))
     torch.testing.assert_close(layer(x)[0][..., 0], expected, rtol=1e-10, atol=1e-10)
     blocks, state = [], None
     for block in x.split([1, 99, 100]):
         y, state = layer(block, state)
         blocks.append(y[..., 0])
     torch.testing.assert_close(torch.cat(blocks), expected, rtol=1e-10, atol=1e-10)
-    by_coefficients = fb.lfilter(torch.from_numpy(b), torch.from_numpy(a), x[..., 0].T).T
+    by_coefficients = fb.lfilter(torch.as_tensor(b), torch.as_tensor(a), x[..., 0].T).T
     torch.testing.assert_close(layer(x)[0][..., 0], by_coefficients, rtol=1e-10, atol=1e-10)
 
 
@@ -228,7 +228,7 @@ def test_a_filter_as_torchs_rnn_is_off_by_the_square_of_the_scale() -> None:
     x = randn(300, 2, 1)
     layer = fb.nn.RNN.from_filter(b, a, dtype=torch.float64)
     exact, states = layer(x)[0], layer(x, return_all_states=True)[2]
-    impulse = torch.from_numpy(signal.lfilter([1.0], a, np.eye(1, 300)[0]))
+    impulse = torch.as_tensor(signal.lfilter([1.0], a, np.eye(1, 300)[0]))
     length = int((impulse.abs() > 1e-3 * impulse.abs().max()).nonzero().max()) + 1
     errors = []
     for scale in (1e-2, 1e-3, 1e-4):
@@ -244,10 +244,10 @@ def test_a_filter_as_torchs_rnn_is_off_by_the_square_of_the_scale() -> None:
 
 def test_a_filter_in_other_dtypes_and_orders_of_axes() -> None:
     b, a = signal.cheby1(2, 1, 0.3)
-    layer = fb.nn.RNN.from_filter(b.tolist(), torch.from_numpy(a), batch_first=True)
+    layer = fb.nn.RNN.from_filter(b.tolist(), torch.as_tensor(a), batch_first=True)
     assert layer.weight_hh_l0.dtype == torch.float32
     x = torch.randn(2, 100, 1)
-    expected = torch.from_numpy(signal.lfilter(b, a, x[..., 0].double().numpy()))
+    expected = torch.as_tensor(signal.lfilter(b, a, x[..., 0].double().numpy(force=True)))
     found = layer(x)[0][..., 0]
     atol = 10 * bound(torch.float32, 100, expected)
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=atol)

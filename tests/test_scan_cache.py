@@ -278,7 +278,7 @@ def test_arrays_of_numpy():
     array = np.array([0.1, 0.2, 0.3])
 
     def cell(h, x):
-        return torch.from_numpy(array) * h + float(array[0]) * x, h
+        return torch.as_tensor(array) * h + float(array[0]) * x, h
 
     traced(cell)
     array[0] = 0.9

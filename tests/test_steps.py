@@ -106,11 +106,11 @@ def test_programs_compute_every_option(kind: str, structure: Any, n: int) -> Non
     for number, chosen in enumerate(options):
         case = Case(kind, structure, n, steps=5, lanes=2, seed=number, **chosen)
         reverse = number % 2 == 1
-        (h,), after = run(case.program, [torch.from_numpy(a) for a in case.tensors(torch_reshape)], reverse)
+        (h,), after = run(case.program, [torch.as_tensor(a) for a in case.tensors(torch_reshape)], reverse)
         expected, last = case.loop(reverse)
-        torch.testing.assert_close(h.numpy(), expected, rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(h.numpy(force=True), expected, rtol=1e-12, atol=1e-13)
         for ours, theirs in zip(after, last, strict=True):
-            torch.testing.assert_close(ours.numpy(), theirs, rtol=1e-12, atol=1e-13)
+            torch.testing.assert_close(ours.numpy(force=True), theirs, rtol=1e-12, atol=1e-13)
 
 
 def torch_reshape(array: Any, shape: tuple[int, ...]) -> Any:
@@ -123,7 +123,7 @@ def test_gradients_of_the_options(options: dict[str, bool]) -> None:
     for structure, n in ((fb.Dense(), 3), (fb.LowRankPlusDiagonal(1), 3), (fb.BlockDiagonal(2), 4)):
         case = Case("gru", structure, n, steps=4, lanes=2, seed=n, **options)
         program = case.program
-        tensors = [torch.from_numpy(a).requires_grad_() for a in case.tensors(torch_reshape)]
+        tensors = [torch.as_tensor(a).requires_grad_() for a in case.tensors(torch_reshape)]
         if options.get("masked"):
             tensors[-2].requires_grad_(False)  # ones and zeros
 

@@ -13,7 +13,7 @@ def _lanes(tensor: Tensor, lead: tuple[int, ...], core: int) -> np.ndarray:
     core_shape = tensor.shape[tensor.ndim - core :]
     wide = torch.complex128 if tensor.is_complex() else torch.float64
     tensor = tensor.detach().to(wide).expand(*lead, *core_shape).resolve_conj().resolve_neg()
-    return tensor.reshape(torch.Size(lead).numel(), *core_shape).numpy()
+    return tensor.reshape(torch.Size(lead).numel(), *core_shape).numpy(force=True)
 
 
 def _filter(
@@ -36,8 +36,8 @@ def _filter(
     if steps:  # scipy refuses an empty signal
         for i, lane in enumerate(zip(*arguments, strict=True)):
             y[i], zf[i] = one(*lane)
-    y = torch.from_numpy(y).reshape(*lead, steps).movedim(-1, dim)
-    return y if zi is None else (y, torch.from_numpy(zf).reshape(*lead, *state))
+    y = torch.as_tensor(y).reshape(*lead, steps).movedim(-1, dim)
+    return y if zi is None else (y, torch.as_tensor(zf).reshape(*lead, *state))
 
 
 def lfilter(b: Tensor, a: Tensor, x: Tensor, dim: int = -1, zi: Tensor | None = None):

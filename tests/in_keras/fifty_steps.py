@@ -46,7 +46,7 @@ def losses_of_torch(dtype: str) -> list[float]:
 
     import feedbackward as fb
 
-    given = {name: torch.from_numpy(value) for name, value in numbers_of(dtype).items()}
+    given = {name: torch.as_tensor(value) for name, value in numbers_of(dtype).items()}
     x, target = given.pop("x"), given.pop("target")
     layer = fb.nn.BandRNN(INPUT, UNITS, WIDTHS, batch_first=True, dtype=x.dtype)
     head = torch.nn.Linear(UNITS, OUTPUTS, dtype=x.dtype)

@@ -87,14 +87,14 @@ def test_weights_and_numbers_are_those_of_torch(name: str, data_format: str, rng
     theirs = dict(module.named_parameters())
     assert {w.name: tuple(w.shape) for w in layer.weights} == {key: tuple(w.shape) for key, w in theirs.items()}
     for weight in layer.weights:
-        np.testing.assert_allclose(as_numpy(weight), theirs[weight.name].detach(), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(as_numpy(weight), theirs[weight.name].numpy(force=True), rtol=1e-3, atol=1e-5)
     unlike_new(layer, rng)
     module.load_state_dict({w.name: torch.tensor(as_numpy(w)) for w in layer.weights})
     expected, state = module(torch.tensor(x), None)
     y, after = layer(given)
     found = as_numpy(y).swapaxes(1, 2) if data_format == "channels_last" else as_numpy(y)
-    np.testing.assert_allclose(found, expected.detach().reshape(found.shape), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(as_numpy(after), state.detach(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, expected.numpy(force=True).reshape(found.shape), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(as_numpy(after), state.numpy(force=True), rtol=1e-4, atol=1e-5)
 
 
 def test_no_other_framework_is_imported() -> None:

@@ -76,16 +76,18 @@ def test_other_devices_are_refused() -> None:
 
     layer = feedbackward.keras.BandRNN(4, 1)
     layer.build((2, 5, 3))
-    # A tensor that says where it is, for there need not be a GPU.
+    # A tensor that says where it is, for there need not be such a device.
     tensors = [w.value for w in (layer.cell.recurrent_kernel,)] + [torch.zeros(2, 5, 4), _Elsewhere((2, 4))]
-    with pytest.raises(NotImplementedError, match="BandRNN: a tensor is on cuda, but this version computes on CPU"):
+    with pytest.raises(
+        NotImplementedError, match="BandRNN: a tensor is on xpu, but this version computes on CPU and C"
+    ):
         feedbackward.keras.backend.run("BandRNN", layer.cell.program(dropped=False, masked=False), tensors)
 
 
 class _Elsewhere:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.device = type("Device", (), {"type": "cuda"})()
+        self.device = type("Device", (), {"type": "xpu"})()
 
 
 MODULES = sorted(path.stem for path in Path(feedbackward.keras.__file__).parent.glob("*.py") if path.stem != "__init__")

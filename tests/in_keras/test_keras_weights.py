@@ -204,10 +204,10 @@ class TestTorch:
         copy_weights(theirs, layers)
         x = rng.normal(size=(B, T, INPUT)).astype("float32")
         y = layers[1](layers[0](x))
-        np.testing.assert_allclose(numbers(y), theirs(torch.from_numpy(x))[0].detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(numbers(y), theirs(torch.as_tensor(x))[0].numpy(force=True), atol=1e-5)
         again = getattr(fb.nn, kind.upper())(INPUT, UNITS, num_layers=2, bidirectional=True, batch_first=True)
         copy_weights(layers, again)
-        np.testing.assert_allclose(numbers(y), again(torch.from_numpy(x))[0].detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(numbers(y), again(torch.as_tensor(x))[0].numpy(force=True), atol=1e-5)
         state = {name: torch.zeros_like(w) for name, w in again.state_dict().items()}
         copy_weights(layers, state)
         assert all(torch.equal(w, state[name]) for name, w in again.state_dict().items())
@@ -221,7 +221,7 @@ class TestTorch:
         with torch.no_grad():
             theirs.raw_frequency.add_(0.1)
         copy_weights(theirs, bank)
-        expected = theirs(torch.from_numpy(x)).detach().numpy().transpose(0, 2, 1)
+        expected = theirs(torch.as_tensor(x)).numpy(force=True).transpose(0, 2, 1)
         assert np.abs(numbers(y) - expected).max() > 1e-3
         np.testing.assert_allclose(numbers(bank(x)), expected, atol=1e-5)
 
@@ -236,7 +236,7 @@ class TestTorch:
         x = rng.normal(size=(B, T, INPUT)).astype("float32")
         y = layer(x)
         copy_weights(layer, theirs)
-        np.testing.assert_allclose(numbers(y), theirs(torch.from_numpy(x))[0].detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(numbers(y), theirs(torch.as_tensor(x))[0].numpy(force=True), atol=1e-5)
 
     def test_cells_and_bands(self, rng: np.random.Generator) -> None:
         import torch
@@ -244,7 +244,7 @@ class TestTorch:
         cell, theirs = fbk.BandRNNCell(UNITS, (2, 1)), fb.nn.BandRNNCell(INPUT, UNITS, (2, 1))
         copy_weights(theirs, cell)
         x, h = rng.normal(size=(B, INPUT)).astype("float32"), rng.normal(size=(B, UNITS)).astype("float32")
-        expected = theirs(torch.from_numpy(x), torch.from_numpy(h)).detach().numpy()
+        expected = theirs(torch.as_tensor(x), torch.as_tensor(h)).numpy(force=True)
         np.testing.assert_allclose(numbers(cell(x, [h])[0]), expected, atol=1e-5)
         with pytest.raises(ValueError, match=r"source has Banded\(lower=1, upper=2\), target's .* expected the same"):
             copy_weights(fb.nn.BandRNN(INPUT, UNITS, (1, 2)), fbk.BandRNN(UNITS, (2, 1)))

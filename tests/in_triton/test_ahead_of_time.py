@@ -1,10 +1,9 @@
-"""Every kernel of the filters compiles for the GPUs that it is meant for, without one at hand."""
+"""Every kernel of the filters is launched and compiled for the GPUs that it is meant for, without one at hand."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,9 +11,23 @@ import torch
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("interpreted kernels are not compiled", allow_module_level=True)
 
-from ahead import TARGETS, compile_for, recorded
+from gpus import TARGETS, Machine, on_gpu, resources
 
 from feedbackward.triton import cascade, linear
+
+
+@pytest.fixture
+def launches(monkeypatch):
+    """What a call launches on a GPU of some kind."""
+
+    def of(target, call, *arguments):
+        machine = Machine(target)
+        with machine.present(monkeypatch):
+            call(*arguments)
+        return machine.launches
+
+    return of
+
 
 ALL = pytest.mark.parametrize("target", TARGETS)
 
@@ -25,23 +38,22 @@ def filter_both_ways(x, b, a, state=None, hop=0, linear=False):
 
 
 @ALL
-def test_a_bank(target, monkeypatch):
-    calls = recorded(monkeypatch)
-    filter_both_ways(torch.zeros(32, 1, 16000), torch.zeros(128, 1, 3), torch.zeros(128, 1, 2))
-    assert {call.kernel.fn.__name__ for call in calls} == {"forward", "chain", "adjoint"}
-    for call in calls:
-        compile_for(TARGETS[target], call)
+def test_a_bank(launches, target):
+    made = launches(target, filter_both_ways, on_gpu(32, 1, 16000), on_gpu(128, 1, 3), on_gpu(128, 1, 2))
+    assert {one.name for one in made} == {"forward", "chain", "adjoint"}
+    assert {one.kernel.metadata.num_warps * TARGETS[target].warp_size for one in made} == {128}
+    if target != "gfx942":
+        assert not any(resources(one.kernel)["STACK"] for one in made)  # registers hold all there is
 
 
 @ALL
-def test_one_long_signal_of_complex_numbers(target, monkeypatch):
-    calls = recorded(monkeypatch)
-    x = torch.zeros(1_000_000, dtype=torch.complex64)
-    linear.forward(x, x, None, -1)
-    linear.backward(x, x, x[:1], torch.zeros((), dtype=x.dtype), -1, 7)
-    assert {call.kernel.fn.__name__ for call in calls} == {"forward", "compose", "chain", "adjoint"}
-    for call in calls:
-        compile_for(TARGETS[target], call)
+def test_one_long_signal_of_complex_numbers(launches, target):
+    def both_ways(x):
+        linear.forward(x, x, None, -1)
+        linear.backward(x, x, x[:1], x[0], -1, 7)
+
+    made = launches(target, both_ways, on_gpu(1_000_000, dtype=torch.complex64))
+    assert {one.name for one in made} == {"forward", "compose", "chain", "adjoint"}
 
 
 @pytest.mark.parametrize(
@@ -49,36 +61,29 @@ def test_one_long_signal_of_complex_numbers(target, monkeypatch):
     [(2, 2, 0, torch.float64), (1, 2, 100, torch.float32), (1, 3, 0, torch.float32), (1, 10, 0, torch.float32)],
     ids=str,
 )
-def test_other_filters(sections, order, hop, dtype, monkeypatch):
-    calls = recorded(monkeypatch)
+def test_other_filters(launches, sections, order, hop, dtype):
     frames = (10,) if hop else ()
-    b, a = (torch.zeros(*frames, sections, n, dtype=dtype) for n in (order + 1, order))
-    state = torch.zeros(3, sections, order, dtype=dtype)
-    filter_both_ways(torch.zeros(3, 1000, dtype=dtype), b, a, state, hop, hop > 0)
-    for call in calls:
-        compile_for(TARGETS["sm_90"], call)
+    b, a = (on_gpu(*frames, sections, n, dtype=dtype) for n in (order + 1, order))
+    state = on_gpu(3, sections, order, dtype=dtype)
+    made = launches("sm_90", filter_both_ways, on_gpu(3, 1000, dtype=dtype), b, a, state, hop, hop > 0)
+    assert {"forward", "adjoint"} <= {one.name for one in made}
 
 
-def test_sizes_beyond_32_bits(monkeypatch):
-    """Numbers of 64 bits where such sizes demand them: the same kernels, of wider types."""
-    calls = recorded(monkeypatch)
-    cascade.forward(torch.zeros(3, 1000), torch.zeros(1, 3), torch.zeros(1, 2), None, -1, 0, False)
-
-    def widened(argument):
-        if isinstance(argument, tuple):
-            return tuple(widened(one) for one in argument)
-        return 2**31 + 16 if isinstance(argument, int) else argument
-
-    wide = replace(calls[-1], arguments=tuple(widened(one) for one in calls[-1].arguments))
-    compile_for(TARGETS["sm_90"], wide)
+def test_sizes_beyond_32_bits(launches):
+    """Numbers of 64 bits where sizes demand them: the same kernels, of wider types."""
+    x, b, a = on_gpu(3, 2**31 + 16), on_gpu(3, 1, 3), on_gpu(3, 1, 2)
+    wide = launches("sm_90", cascade.forward, x, b, a, None, -1, 0, False)[-1]
+    usual = launches("sm_90", cascade.forward, x[:, :16000], b, a, None, -1, 0, False)[-1]
+    types = wide.kernel.src.signature
+    assert types["steps"] == types["x_lanes"][0] == "i64"
+    assert types["lanes"] == usual.kernel.src.signature["steps"] == "i32"
 
 
-def test_contiguous_time_moves_16_bytes_an_instruction(monkeypatch):
+def test_contiguous_time_moves_16_bytes_an_instruction(launches):
     """What a thread loads and stores of its own row is for that thread alone: no shared memory, but for a maximum."""
-    calls = recorded(monkeypatch)
-    cascade.forward(torch.zeros(32, 1, 16000), torch.zeros(128, 1, 3), torch.zeros(128, 1, 2), None, -1, 0, False)
-    compiled = compile_for(TARGETS["sm_90"], calls[-1])
-    instructions = re.findall(r"(?:ld|st)\.(?:global|shared)\S*", compiled.asm["ptx"])
+    signal = on_gpu(32, 1, 16000), on_gpu(128, 1, 3), on_gpu(128, 1, 2)
+    kernel = launches("sm_90", cascade.forward, *signal, None, -1, 0, False)[-1].kernel
+    instructions = re.findall(r"(?:ld|st)\.(?:global|shared)\S*", kernel.asm["ptx"])
     assert instructions.count("ld.global.v4.b32") == 2  # the 8 samples of a run
     assert instructions.count("st.global.v4.b32") == 2
-    assert compiled.metadata.shared <= 64
+    assert kernel.metadata.shared <= 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import scanning
 import torch
-from ahead import TARGETS, Launch, compile_for, recorded
+from gpus import TARGETS, Launch, Machine, on_gpu
 from torch import nn
 
 import feedbackward as fb
@@ -17,14 +17,14 @@ from cells import CELLS  # isort: skip (scanning puts the examples on the path)
 
 @pytest.fixture
 def launches(monkeypatch):
-    """What a cell launches, forward and backward; nothing runs."""
+    """What a cell launches, forward and backward, on a GPU of some kind; its tensors are of the CPU."""
     monkeypatch.setattr(device, "takes", lambda tensor: True)
-    calls = recorded(monkeypatch)
 
-    def of(name, dtype=torch.float32) -> list[Launch]:
-        calls.clear()
-        scanning.outcome(*example(name, dtype), check=False)
-        return list(calls)
+    def of(name, target="sm_90", dtype=torch.float32) -> list[Launch]:
+        machine = Machine(target)
+        with machine.present(monkeypatch):
+            scanning.outcome(*example(name, dtype), check=False)
+        return machine.launches
 
     return of
 
@@ -58,21 +58,16 @@ def example(name, dtype):
     ],
 )
 def test_emitted_kernels_compile(launches, name, dtype, target):
-    calls = launches(name, dtype)
-    assert len(calls) == 2
-    for call in calls:
-        compile_for(TARGETS[target], call)
+    assert [one.name for one in launches(name, target, dtype)] == ["kernel", "kernel"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_banded_products_compile(monkeypatch, target):
-    calls = recorded(monkeypatch)
-    x = torch.zeros(70, 50)
-    band.matmul(x, torch.zeros(4, 50), 2, 1)
-    band.outer(x, x, 2, 1)
-    for call in calls:
-        compile_for(TARGETS[target], call)
-    assert len(calls) == 2
+    machine, x = Machine(target), on_gpu(70, 50)
+    with machine.present(monkeypatch):
+        band.matmul(x, on_gpu(4, 50), 2, 1)
+        band.outer(x, x, 2, 1)
+    assert [one.name for one in machine.launches] == ["product", "outer"]
 
 
 def test_gates_need_no_exchange_between_threads(launches):
@@ -84,23 +79,22 @@ def test_gates_need_no_exchange_between_threads(launches):
         forward
     )  # by the step, not its place in a chunk: a chunk may have an odd number of steps
     assert source(backward).count("debug_barrier") == 5  # replay, the step again, its adjoint; and twice for a chunk
-    compiled = compile_for(TARGETS["sm_90"], forward)
-    assert compiled.metadata.shared == 0
-    assert compiled.asm["ptx"].count("bar.sync") == 1
+    assert forward.kernel.metadata.shared == 0
+    assert forward.kernel.asm["ptx"].count("bar.sync") == 1
 
 
 def test_a_filter_keeps_to_registers_and_reads_ahead(launches):
     forward, backward = launches("one_pole")
     assert "debug_barrier" not in source(forward) + source(backward)
-    assert "cp.async" in compile_for(TARGETS["sm_90"], forward).asm["ptx"]
+    assert "cp.async" in forward.kernel.asm["ptx"]
 
 
 def test_nothing_is_fused_or_approximated_that_the_source_does_not_say(launches):
-    ptx = compile_for(TARGETS["sm_80"], launches("compressor")[0]).asm["ptx"]
+    ptx = launches("compressor", "sm_80")[0].kernel.asm["ptx"]
     assert "div.full" not in ptx
     assert "sqrt.approx" not in ptx
     assert "mul.f32" not in ptx  # only mul.rn.f32, which is never contracted
 
 
 def source(call: Launch) -> str:
-    return call.kernel.src
+    return call.kernel.src.fn.src

@@ -64,6 +64,7 @@ elif NAME == "torch":
     from torch import where as where
 
     from ..engine import operator as _torch
+    from ..engine.scan import DEVICES
 
     def _run(name: str, step: Program, tensors: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
         sequence = tensors[len(step.held) + len(step.matrices)]
@@ -72,9 +73,9 @@ elif NAME == "torch":
         if "meta" in devices:  # Keras asks for shapes alone
             outputs = [sequence.new_empty((lanes, steps, v.rows), device="meta") for v in step.outputs]
             return outputs, [sequence.new_empty((lanes, rows), device="meta") for rows in step.states]
-        if devices - {"cpu"}:
+        if elsewhere := devices - set(DEVICES):
             raise NotImplementedError(
-                f"{name}: a tensor is on {min(devices - {'cpu'})}, but this version computes on CPU; keep the model "
+                f"{name}: a tensor is on {min(elsewhere)}, but this version computes on CPU and CUDA; keep the model "
                 "there with `with keras.device('cpu')`"
             )
         of_time = range(len(step.held) + len(step.matrices), len(tensors) - len(step.states))

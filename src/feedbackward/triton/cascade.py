@@ -199,7 +199,8 @@ class _Call:
 
     def _constants(self, run: int) -> dict[str, int | bool]:
         return {
-            "STATE": self.state is not None, "SEGMENTED": self.segmented, "LINEAR": self.linear,
+            "STATE": self.state is not None, "SEGMENTED": self.segmented, "VARYING": self.varying,
+            "LINEAR": self.linear,
             "S": self.sections, "N": self.order, "NB": self.b_terms, "NA": self.a_terms, "P": self.parts,
             "K": run, "V_X": self._width("x", run), "V_Y": self._width("y", run), "BLOCK": BLOCK,
         }  # fmt: skip
@@ -211,10 +212,13 @@ class _Call:
         x, b, a, before, y = (self.merged[name] for name in ("x", "b", "a", "before", "y"))
         *at, counts = self._counts(segments)
         grid = (blocks(self.count * segments), self.states if what == "factors" else 1)
+        constants = self._constants(self.run)
+        if what == "factors":  # reads no samples: the same kernel whatever their layout
+            constants |= {"V_X": 1, "V_Y": 1}
         launch(
             kernels.forward, grid, x.data, b.data, a.data, before.data, starts, tame, y.data, after, ends,
             self.lanes.sizes, x.strides, b.strides, a.strides, before.strides, y.strides, *at, x.step, y.step, *counts,
-            like=x.data, PASS=what, **self._constants(self.run),
+            like=x.data, PASS=what, **constants,
         )  # fmt: skip
 
     def _adjoint(

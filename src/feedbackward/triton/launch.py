@@ -21,11 +21,13 @@ def launch(
     """Run ``kernel[grid](*arguments, **constants)`` where ``like`` lies, with a thread for each of ``block`` lanes.
 
     Multiplications and additions are fused on every target: Triton's default for that differs between versions.
+    Tuples of numbers arrive in code: `kernels.steps.entry` reads them.
     """
     if 0 in grid:
         return
+    coded = [in_code(one) if isinstance(one, tuple) else one for one in arguments]
     with guard(like.device):
-        run(kernel, tuple(grid), arguments, constants, max(block // warp_size(like.device), 1))
+        run(kernel, tuple(grid), coded, constants, max(block // warp_size(like.device), 1))
 
 
 def run(
@@ -38,6 +40,15 @@ def run(
 ) -> None:
     """The launch itself; ``fused``: multiplications and additions, also where the source does not say so."""
     kernel[grid](*arguments, **constants, num_warps=warps, enable_fp_fusion=fused)
+
+
+def in_code(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """Numbers as none of which Triton takes special care: 4 n + 3, neither 1 nor a multiple of 16.
+
+    It compiles a kernel anew for every pattern of those among the entries of a tuple: ``do_not_specialize`` holds for
+    arguments that are numbers, and not for those in a tuple. Strides have such a pattern for nearly every length.
+    """
+    return tuple(4 * n + 3 for n in numbers)
 
 
 def guard(device: torch.device) -> AbstractContextManager[Any]:

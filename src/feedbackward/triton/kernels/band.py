@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["count", "n", "lower", "diagonals"])
+@triton.jit(do_not_specialize=["x_lane", "count", "n", "lower", "diagonals"])
 def product(
     x, x_lane, weight, y, count, n, lower, diagonals, LANES: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr
 ):  # fmt: skip

@@ -23,6 +23,7 @@ from .steps import (
     add,
     add_product,
     choose,
+    entry,
     less_product,
     load_rows,
     load_run,
@@ -45,11 +46,11 @@ COUNTS = [
 def frame_of(pointer, frame, frames, at, live, S: tl.constexpr, N: tl.constexpr, P: tl.constexpr, C: tl.constexpr):
     # The coefficients of a frame, the last one where there are fewer: S sections of N numbers; at: the strides of
     # frames, sections and terms.
-    pointer += tl.minimum(frame, frames - 1) * at[0]
+    pointer += tl.minimum(frame, frames - 1) * entry(at, 0)
     rows = ()
     for k in tl.static_range(S):
         for i in tl.static_range(N):
-            rows = rows + load_rows(pointer + k * at[1] + i * at[2], 1, live, P)
+            rows = rows + load_rows(pointer + k * entry(at, 1) + i * entry(at, 2), 1, live, P)
     return rows
 
 
@@ -91,7 +92,7 @@ def forward(
     x, b, a, before, starts, tame, y, after, ends,
     sizes, x_lanes, b_lanes, a_lanes, before_lanes, y_lanes, b_at, a_at, before_at,
     x_step, y_step, lanes, segments, steps, hop, period, rounds, b_frames, a_frames,
-    PASS: tl.constexpr, STATE: tl.constexpr, SEGMENTED: tl.constexpr, LINEAR: tl.constexpr,
+    PASS: tl.constexpr, STATE: tl.constexpr, SEGMENTED: tl.constexpr, VARYING: tl.constexpr, LINEAR: tl.constexpr,
     S: tl.constexpr, N: tl.constexpr, NB: tl.constexpr, NA: tl.constexpr, P: tl.constexpr, K: tl.constexpr,
     V_X: tl.constexpr, V_Y: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -117,6 +118,9 @@ def forward(
         state = frame_of(at_start, segment * 0, 1, before_at, live & (segment == 0), S, N, P, C)
     if walk:
         state = choose(segment == 0, state, load_rows(starts + v, pitch, live & (segment > 0), Z), Z)
+    if not VARYING:
+        b_now = frame_of(b, segment * 0, 1, b_at, live, S, NB, P, C)
+        a_now = frame_of(a, segment * 0, 1, a_at, live, S, NA, P, C)
     turns = tl.cast(rounds, tl.int64)
     if walk:
         turns = tl.max((count + hop - 1) // hop, 0)
@@ -125,8 +129,9 @@ def forward(
         skipped = tl.cast(r, tl.int64) * hop
         there = tl.minimum(count - skipped, hop)
         frame = segment * rounds + r
-        b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
-        a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
+        if VARYING:
+            b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+            a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
         if LINEAR:
             b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
             a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)

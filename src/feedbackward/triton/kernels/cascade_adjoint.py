@@ -103,7 +103,7 @@ def adjoint(
     d_before, runs, ends,
     sizes, x_lanes, b_lanes, a_lanes, before_lanes, y_lanes, b_at, a_at, before_at, dx_lanes,
     x_step, y_step, dx_step, lanes, segments, steps, hop, period, rounds, b_frames, a_frames, capacity, sharing,
-    ENDS: tl.constexpr, STATE: tl.constexpr, SEGMENTED: tl.constexpr, LINEAR: tl.constexpr,
+    ENDS: tl.constexpr, STATE: tl.constexpr, SEGMENTED: tl.constexpr, VARYING: tl.constexpr, LINEAR: tl.constexpr,
     PARAMETERS: tl.constexpr, D_X: tl.constexpr, SHARED: tl.constexpr,
     S: tl.constexpr, N: tl.constexpr, NB: tl.constexpr, NA: tl.constexpr, P: tl.constexpr, K: tl.constexpr,
     V_X: tl.constexpr, V_Y: tl.constexpr, V_DX: tl.constexpr, BLOCK: tl.constexpr,
@@ -136,6 +136,9 @@ def adjoint(
     d_y += offset_of(lane, sizes, y_lanes) + first * y_step
     b += offset_of(lane, sizes, b_lanes)
     a += offset_of(lane, sizes, a_lanes)
+    if not VARYING:
+        b_now = frame_of(b, segment * 0, 1, b_at, live, S, NB, P, C)
+        a_now = frame_of(a, segment * 0, 1, a_at, live, S, NA, P, C)
     turns = tl.cast(rounds, tl.int64)
     if walk:
         turns = tl.max((count + hop - 1) // hop, 0)
@@ -151,8 +154,9 @@ def adjoint(
             skipped = tl.cast(r, tl.int64) * hop
             there = tl.minimum(count - skipped, hop)
             frame = segment * rounds + r
-            b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
-            a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
+            if VARYING:
+                b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+                a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
             if LINEAR:
                 b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
                 a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)
@@ -183,8 +187,9 @@ def adjoint(
         skipped = r * hop
         there = tl.minimum(count - skipped, hop)
         frame = segment * rounds + r
-        b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
-        a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
+        if VARYING:
+            b_now = frame_of(b, frame, b_frames, b_at, live & (there > 0), S, NB, P, C)
+            a_now = frame_of(a, frame, a_frames, a_at, live & (there > 0), S, NA, P, C)
         if LINEAR:
             b_next = frame_of(b, frame + 1, b_frames, b_at, live & (there > 0), S, NB, P, C)
             a_next = frame_of(a, frame + 1, a_frames, a_at, live & (there > 0), S, NA, P, C)

@@ -53,15 +53,22 @@ def _span(lane, segment, live, length, steps, tame, WALK: tl.constexpr):
 
 
 @triton.jit
+def entry(numbers, i: tl.constexpr):
+    # A number of a tuple, as `launch.in_code` has written it.
+    return (tl.cast(numbers[i], tl.int64) - 3) >> 2
+
+
+@triton.jit
 def offset_of(lane, sizes, strides):
     # The offset of each lane (int64), whose index counts through axes of these sizes, the last one fastest.
     offset = lane * 0
     for axis in tl.static_range(len(sizes) - 1, -1, -1):
         if axis == 0:
-            offset += lane * strides[0]
+            offset += lane * entry(strides, 0)
         else:
-            offset += (lane % sizes[axis]) * strides[axis]
-            lane = lane // sizes[axis]
+            size = entry(sizes, axis)
+            offset += (lane % size) * entry(strides, axis)
+            lane = lane // size
     return offset
 
 
