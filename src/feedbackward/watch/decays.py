@@ -35,7 +35,8 @@ class Decay:
     Attributes:
         name: Of the channel, ``"channel 3"``.
         value: The decay; None where it changes in time.
-        smallest, largest: Its magnitude over all steps of the call.
+        smallest: Its least magnitude over all steps of the call.
+        largest: Its greatest.
         half_life: After how many steps half of a state is gone, on average over the call; infinite where it stays.
         period: In how many steps it turns the state around once; infinite where it does not.
     """
@@ -59,7 +60,8 @@ class Decays:
             of the state before the first step shown. Axes have size 1 where the decay is shared. The first steps and
             channels.
         start: The first step.
-        elements, channels: How many of both have decays of their own; 1 where they share one.
+        elements: How many elements of the batch have decays of their own; 1 where they share them.
+        channels: The same of channels.
         bank: The decays as filters; None where they change in time.
         sample_rate: In Hz, or None.
     """

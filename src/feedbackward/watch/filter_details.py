@@ -33,8 +33,10 @@ class Filter:
 
     Attributes:
         place: Which one of the bank.
-        b, a: (sections, order + 1), with a_0 = 1; complex where the coefficients are.
-        poles, zeros: (..., ) complex, those of all sections.
+        b: (sections, order + 1), complex where the coefficients are.
+        a: The same, with a_0 = 1.
+        poles: Those of all sections, complex.
+        zeros: The same.
         decibels: (points,), the magnitude of its response.
         degrees: (points,), its phase, without jumps.
     """
