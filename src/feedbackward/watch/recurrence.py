@@ -86,7 +86,7 @@ def _sum_check(call: RecurrenceCall, weights: Tensor, channels: int) -> Check:
 
 def _size(*parts: Tensor) -> Tensor:
     """The largest sum of magnitudes over time, (E, C)."""
-    return sum((p.abs() for p in parts), torch.zeros(())).nan_to_num(0, 0, 0).amax(0)
+    return torch.stack([p.abs() for p in parts]).sum(0).nan_to_num(0, 0, 0).amax(0)
 
 
 def _unit(call: RecurrenceCall) -> float:
