@@ -170,7 +170,9 @@ def _lanes(
     rest = math.prod(lanes) // count
     filters = spread(count, limits.filters)
     signals = tuple(range(min(rest, limits.elements)))
-    index = tuple(torch.tensor(column, device=x.device) for column in zip(*_places(lanes, own, filters, signals), strict=True))
+    index = tuple(
+        torch.tensor(column, device=x.device) for column in zip(*_places(lanes, own, filters, signals), strict=True)
+    )
 
     def taken(t: Tensor, axes: int) -> Tensor:
         whole = t.expand(*lanes, *t.shape[t.ndim - axes :])
