@@ -50,7 +50,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.context.close()
 
-    def numbers(self) -> dict[str, list[float]]:
+    def numbers(self) -> dict[str, list[Any]]:
         """The table of all numbers of the step that is shown."""
         self.page.evaluate("document.querySelector('#table').open = true")
         self.page.wait_for_selector("#table tbody tr")
@@ -60,7 +60,7 @@ class Reader:
         )
         return {name: [number(text) for text in texts] for name, texts in rows}
 
-    def cells(self, name: str) -> list[float]:
+    def cells(self, name: str) -> list[Any]:
         """The numbers in the cells of one term."""
         selector = f'.track:not([hidden]) .row[data-name="{name}"] .cell'
         return [number(text) for text in self.page.eval_on_selector_all(selector, "c => c.map(e => e.textContent)")]
@@ -70,6 +70,7 @@ class Reader:
         return str(self.page.text_content("#where"))
 
 
-def number(text: str) -> float:
-    """A number as the page writes it."""
-    return float(text.replace("\N{MINUS SIGN}", "-").replace("∞", "inf"))
+def number(text: str) -> Any:
+    """A number as the page writes it, real or complex."""
+    plain = text.replace("\N{MINUS SIGN}", "-").replace("∞", "inf")
+    return complex(plain[:-1] + "j") if plain.endswith("i") else float(plain)

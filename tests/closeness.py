@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +97,12 @@ def assert_filtered(
         f"the bound {bound} can no longer tell right from wrong {note}"
     )
     near(actual, truth, bound, note)
+
+
+def assert_allclose(actual: Any, expected: Any, rtol: float = 1e-7, atol: float = 0.0) -> None:
+    """numpy's, of arrays and of tensors wherever they are."""
+    arrays = (t.numpy(force=True) if isinstance(t, Tensor) else t for t in (actual, expected))
+    np.testing.assert_allclose(*arrays, rtol=rtol, atol=atol)
 
 
 def near(actual: Tensor, truth: Tensor, bound: float, note: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from browser import Reader
+from browser import Reader, number
 from torch import nn
 
 import feedbackward as fb
@@ -50,6 +50,31 @@ def sweep() -> Any:
     return fb.explain(fb.lfilter, sos[:, :3], sos[:, 3:], torch.randn(30), hop=3)
 
 
+def complex_filter() -> Any:
+    pole = torch.polar(torch.tensor(0.9), torch.tensor(0.7))
+    b, a = torch.tensor([0.3 + 0.1j, -0.2j, 0.05]), torch.stack([torch.ones_like(pole), -1.2 * pole, 0.3 * pole**2])
+    return fb.explain(fb.lfilter, b, a, torch.randn(30), sample_rate=16000.0)
+
+
+def complex_cascade() -> Any:
+    sos = fb.design.lowpass(torch.tensor([500.0, 1000.0, 2000.0]), sample_rate=16000)
+    return fb.explain(fb.sosfilt, sos, torch.randn(3, 200, dtype=torch.complex64), start=100)
+
+
+def smoother() -> Any:
+    return fb.explain(fb.linear_recurrence, 0.9, torch.randn(30))
+
+
+def rotations() -> Any:
+    decay = torch.polar(torch.linspace(0.99, 0.8, 6), torch.linspace(0, 3, 6))
+    return fb.explain(fb.linear_recurrence, decay, torch.randn(2, 6, 40), sample_rate=1000.0)
+
+
+def selective() -> Any:
+    decay = torch.sigmoid(1 + 3 * torch.randn(3, 50, 20))
+    return fb.explain(fb.linear_recurrence, decay, torch.randn(3, 50, 20), dim=1, start=10)
+
+
 decay = torch.tensor(0.9)
 
 
@@ -79,12 +104,13 @@ def shown(watched: Any, track: str, time: int, *choices: int) -> dict[str, torch
     return {name: values[choices] for name, values in watched.steps[time][track].items()}
 
 
-def same(found: dict[str, list[float]], expected: dict[str, torch.Tensor], rtol: float = 1e-5) -> None:
+def same(found: dict[str, list[Any]], expected: dict[str, torch.Tensor], rtol: float = 1e-5) -> None:
     assert found.keys() == expected.keys()
     for name, values in expected.items():
+        wide = torch.complex128 if values.is_complex() else torch.float64
         torch.testing.assert_close(
-            torch.tensor(found[name], dtype=torch.float64),
-            values.flatten().double(),
+            torch.tensor(found[name], dtype=wide),
+            values.flatten().to(wide),
             rtol=rtol,
             atol=1e-30,
             equal_nan=True,
@@ -98,5 +124,5 @@ def texts(reader: Reader, selector: str) -> list[str]:
     return [text.replace("\N{MINUS SIGN}", "-") for text in found]
 
 
-def near(text: str, value: float) -> None:
-    assert float(text) == pytest.approx(value, rel=2e-3, abs=6e-4)
+def near(text: str, value: complex) -> None:
+    assert number(text) == pytest.approx(value, rel=2e-3, abs=6e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from closeness import assert_allclose
 from scipy import signal
 
 from feedbackward import design
@@ -15,8 +16,8 @@ def test_sos2tf_is_scipys_and_differentiable() -> None:
     b, a = design.sos2tf(sos)
     for row in range(2):
         expected_b, expected_a = signal.sos2tf(sos[row])
-        np.testing.assert_allclose(b[row], expected_b, atol=1e-15)
-        np.testing.assert_allclose(a[row], expected_a, atol=1e-14)
+        assert_allclose(b[row], expected_b, atol=1e-15)
+        assert_allclose(a[row], expected_a, atol=1e-14)
     values = torch.as_tensor(sos[0]).requires_grad_()
     assert torch.autograd.gradcheck(design.sos2tf, values)
 
@@ -37,7 +38,7 @@ def test_tf2sos_keeps_the_response(b: np.ndarray, a: np.ndarray) -> None:
     sos = design.tf2sos(b, a)
     assert sos.shape == (max(1, -(-(max(len(b), len(a)) - 1) // 2)), 6)
     assert (sos[:, 3] == 1).all()
-    np.testing.assert_allclose(design.sosfreqz(sos)[1], design.freqz(b, a)[1], atol=1e-9)
+    assert_allclose(design.sosfreqz(sos)[1], design.freqz(b, a)[1], atol=1e-9)
 
 
 def test_tf2sos_batches() -> None:

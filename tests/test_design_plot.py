@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from closeness import assert_allclose
 from scipy import signal
 
 from feedbackward import design
@@ -29,14 +30,13 @@ def test_draws_what_scipy_computes() -> None:
     figure = design.plot_response(SOS, fs=8000)
     magnitude, phase, delay = figure.axes
     w, level = magnitude.lines[0].get_data()
-    h = signal.sosfreqz(SOS.numpy(force=True), w, fs=8000)[1]
-    np.testing.assert_allclose(level, np.maximum(20 * np.log10(np.maximum(np.abs(h), 1e-15)), -300), atol=1e-6)
+    sos = SOS.numpy(force=True)
+    h = signal.sosfreqz(sos, w, fs=8000)[1]
+    assert_allclose(level, np.maximum(20 * np.log10(np.maximum(np.abs(h), 1e-15)), -300), atol=1e-6)
     inside = w < 3900
-    np.testing.assert_allclose(
-        phase.lines[0].get_ydata()[inside], np.degrees(np.unwrap(np.angle(h)))[inside], atol=1e-6
-    )
-    expected = signal.group_delay(signal.sos2tf(SOS.numpy(force=True)), w[inside], fs=8000)[1] / 8
-    np.testing.assert_allclose(delay.lines[0].get_ydata()[inside], expected, rtol=1e-3)
+    assert_allclose(phase.lines[0].get_ydata()[inside], np.degrees(np.unwrap(np.angle(h)))[inside], atol=1e-6)
+    expected = signal.group_delay(signal.sos2tf(sos), w[inside], fs=8000)[1] / 8
+    assert_allclose(delay.lines[0].get_ydata()[inside], expected, rtol=1e-3)
     assert [axis.get_ylabel() for axis in figure.axes] == ["Magnitude (dB)", "Phase (degrees)", "Group delay (ms)"]
     assert delay.get_xlabel() == "Frequency (Hz)"
 
@@ -45,7 +45,7 @@ def test_units_without_a_sample_rate() -> None:
     figure = design.plot_response(([1.0, 1.0], [2.0]), panels=("delay",), scale="linear")
     assert figure.axes[0].get_ylabel() == "Group delay (samples)"
     assert figure.axes[0].get_xlabel() == "Frequency (fraction of the sample rate)"
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata()[:-1], 0.5, atol=1e-5)
+    assert_allclose(figure.axes[0].lines[0].get_ydata()[:-1], 0.5, atol=1e-5)
 
 
 def test_many_systems_and_banks_and_given_axes() -> None:

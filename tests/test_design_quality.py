@@ -83,7 +83,7 @@ def test_gradients() -> None:
             "q_from_octaves: octaves holds 0, expected positive finite values",
         ),
         (
-            lambda: design.q_from_slope(torch.tensor([1.5]), 0.0),
+            lambda: design.q_from_slope(torch.tensor([1.5], device="cpu"), 0.0),
             "q_from_slope: slope holds 1.5, expected values above 0 and at most 1",
         ),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from closeness import assert_allclose
 from scipy import signal
 
 from feedbackward import design
@@ -23,32 +24,32 @@ def test_freqz_is_scipys(whole: bool, include_nyquist: bool, fs: float, worN: in
     w, h = design.freqz(B, A, **options)
     for row in range(2):
         expected_w, expected_h = signal.freqz(B[row], A[row], **options)
-        np.testing.assert_allclose(w, expected_w, rtol=1e-13, atol=1e-13)
-        np.testing.assert_allclose(h[row], expected_h, rtol=1e-12)
+        assert_allclose(w, expected_w, rtol=1e-13, atol=1e-13)
+        assert_allclose(h[row], expected_h, rtol=1e-12)
 
 
 @pytest.mark.parametrize("fs", [2 * np.pi, 48000.0])
 def test_at_given_frequencies(fs: float) -> None:
     at = np.array([0.0, 0.1, 0.33, 0.5, 0.9]) * fs
     for worN in (at, at.tolist(), torch.as_tensor(at)):
-        np.testing.assert_allclose(design.freqz(B[0], A[0], worN, fs=fs)[1], signal.freqz(B[0], A[0], at, fs=fs)[1])
+        assert_allclose(design.freqz(B[0], A[0], worN, fs=fs)[1], signal.freqz(B[0], A[0], at, fs=fs)[1])
         w, h = design.sosfreqz(SOS, worN, fs=fs)
-        np.testing.assert_allclose(w, at)
-        np.testing.assert_allclose(h[1], signal.sosfreqz(SOS[1], at, fs=fs)[1], atol=1e-14)
+        assert_allclose(w, at)
+        assert_allclose(h[1], signal.sosfreqz(SOS[1], at, fs=fs)[1], atol=1e-14)
 
 
 def test_fir_and_numbers() -> None:
     taps = signal.firwin(9, 0.4)
-    np.testing.assert_allclose(design.freqz(taps)[1], signal.freqz(taps)[1], rtol=1e-12, atol=1e-14)
+    assert_allclose(design.freqz(taps)[1], signal.freqz(taps)[1], rtol=1e-12, atol=1e-14)
     assert design.freqz([1.0, 1.0])[1].dtype == torch.complex64
     assert design.freqz(2.0, 4.0)[1].abs().allclose(torch.tensor(0.5))
 
 
 def test_complex_coefficients() -> None:
     b, a = np.array([1.0, 0.5j]), np.array([1.0, -0.3 + 0.6j])
-    np.testing.assert_allclose(design.freqz(b, a, whole=True)[1], signal.freqz(b, a, whole=True)[1], rtol=1e-12)
+    assert_allclose(design.freqz(b, a, whole=True)[1], signal.freqz(b, a, whole=True)[1], rtol=1e-12)
     expected = signal.group_delay((b, a), 64, whole=True)[1]
-    np.testing.assert_allclose(design.group_delay((b, a), 64, whole=True)[1], expected, rtol=1e-9)
+    assert_allclose(design.group_delay((b, a), 64, whole=True)[1], expected, rtol=1e-9)
     assert design.pole_radius(torch.as_tensor(a)).item() == pytest.approx(abs(0.3 - 0.6j))
 
 
@@ -65,11 +66,11 @@ def test_group_delay_is_scipys(fs: float) -> None:
     for row in range(2):
         expected = signal.group_delay((B[row], A[row]), 100, fs=fs)
         w, delay = design.group_delay((torch.as_tensor(B), torch.as_tensor(A)), 100, fs=fs)
-        np.testing.assert_allclose(w, expected[0], rtol=1e-12)
-        np.testing.assert_allclose(delay[row], expected[1], rtol=1e-9)
+        assert_allclose(w, expected[0], rtol=1e-12)
+        assert_allclose(delay[row], expected[1], rtol=1e-9)
     section_wise = design.group_delay(torch.as_tensor(SOS), 100)[1]
     expected = signal.group_delay(signal.sos2tf(SOS[1]), 100)[1]
-    np.testing.assert_allclose(section_wise[1], expected, rtol=1e-6)
+    assert_allclose(section_wise[1], expected, rtol=1e-6)
 
 
 def test_group_delay_at_a_zero_on_the_circle_is_finite() -> None:
@@ -92,7 +93,7 @@ def test_group_delay_is_the_slope_of_the_phase() -> None:
 def test_pole_radius(order: int) -> None:
     a = torch.randn(6, order + 1, dtype=torch.float64)
     expected = [np.abs(np.roots(row)).max(initial=0.0) for row in a.numpy(force=True)]
-    np.testing.assert_allclose(design.pole_radius(a), expected, rtol=1e-9)
+    assert_allclose(design.pole_radius(a), expected, rtol=1e-9)
     assert design.pole_radius(a.reshape(2, 3, -1)).shape == (2, 3)
 
 

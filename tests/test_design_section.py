@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
+from closeness import assert_allclose
 from scipy import signal
 
 from feedbackward import design
@@ -21,8 +21,8 @@ def test_raw_numbers_are_logarithms_of_frequency_and_bandwidth(frequency: float,
     q = design.q_from_bandwidth(f, bandwidth, sample_rate=FS)
     raw, mix = design.stable_section_inverse(design.bandpass(f, q, sample_rate=FS))
     expected = [math.log(math.tan(math.pi * frequency / FS)), -math.log(math.tan(math.pi * bandwidth / FS)) / 2]
-    np.testing.assert_allclose(raw, expected, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(mix, [0, 1, 0], atol=1e-7)
+    assert_allclose(raw, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(mix, [0, 1, 0], atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_raw_numbers_are_logarithms_of_frequency_and_bandwidth(frequency: float,
 def test_the_cookbook_in_mixes(kind: str, mix: tuple[float, float, float]) -> None:
     gain = (20 * math.log10(2),) if kind in design.GAIN_KINDS else ()
     row = design.KINDS[kind](torch.tensor(700.0, dtype=torch.float64), 0.9, *gain, sample_rate=FS)
-    np.testing.assert_allclose(design.stable_section_inverse(row)[1], mix, atol=1e-10)
+    assert_allclose(design.stable_section_inverse(row)[1], mix, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -60,7 +60,7 @@ def test_round_trips(dtype: torch.dtype, max_radius: float) -> None:
 def test_scipy_designs_round_trip() -> None:
     for sos in (signal.ellip(6, 1, 60, 0.3, output="sos"), signal.butter(4, 1e-3, "high", output="sos")):
         back = design.stable_section(*design.stable_section_inverse(sos))
-        np.testing.assert_allclose(back, sos, rtol=1e-9, atol=1e-12)
+        assert_allclose(back, sos, rtol=1e-9, atol=1e-12)
 
 
 def test_extremes_are_finite_with_finite_gradients() -> None:

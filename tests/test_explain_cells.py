@@ -209,8 +209,8 @@ def test_what_scan_refuses_is_refused():
         fb.explain(lambda h, x: h + x, torch.zeros(3), torch.randn(T, 3))
     with pytest.raises(ValueError, match="start is 12, but xs has 12 steps"):
         fb.explain(leaky, torch.zeros(5), torch.randn(T, 5, 2, 2), start=12)
-    with pytest.raises(TypeError, match="f is linear_recurrence, expected"):
-        fb.explain(fb.linear_recurrence, torch.ones(3), torch.ones(3, 4))
+    with pytest.raises(TypeError, match="f is filtfilt, expected"):
+        fb.explain(fb.filtfilt, torch.ones(3), torch.ones(3, 4))
 
 
 def test_a_cell_of_a_notebook_has_no_file(tmp_path):

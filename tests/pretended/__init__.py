@@ -45,6 +45,7 @@ def install() -> None:
         "is_bf16_supported": lambda including_emulation=True: True,
         "device_count": lambda: 2,
         "current_device": lambda: exchange(-1),
+        "is_current_stream_capturing": lambda: False,
         "synchronize": lambda device=None: None,
         "get_device_name": lambda device=None: properties.name,
         "get_device_capability": lambda device=None: (9, 0),

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..filters.arguments import readable
+
 
 def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
     """Tensors of one real dtype and device, in the order given; numbers and lists follow the tensors and arrays."""
@@ -27,7 +29,7 @@ def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
 
 def promote_any(**values: Any) -> tuple[Tensor, ...]:
     """:func:`promote` for real or complex values."""
-    typed = {name: torch.as_tensor(value) for name, value in values.items() if not is_plain(value)}
+    typed = {name: as_wide(value) for name, value in values.items() if not is_plain(value)}
     plain = {name: as_wide(value) for name, value in values.items() if is_plain(value)}
     dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in typed.values()), torch.bool)
     if not (dtype.is_floating_point or dtype.is_complex):
@@ -45,7 +47,9 @@ def is_plain(value: Any) -> bool:
 
 
 def as_wide(value: Any) -> Tensor:
-    """A tensor; what has no dtype of its own in double precision."""
+    """A tensor; what has no dtype of its own in double precision. One that is given stays on its device."""
+    if isinstance(value, Tensor):
+        return value
     if not is_plain(value):
         return torch.as_tensor(value)
     if isinstance(value, int | float | complex):
@@ -58,7 +62,7 @@ def check_range(function: str, name: str, value: Any, low: float, high: float, e
     offender = None
     if isinstance(value, int | float):
         offender = None if low < value < high else float(value)
-    elif readable(tensor := torch.as_tensor(value)):
+    elif readable(tensor := as_wide(value)):
         outside = ~((tensor > low) & (tensor < high))  # written so that NaN is outside
         offender = tensor[outside][0].item() if outside.any() else None
     if offender is not None:
@@ -71,10 +75,3 @@ def check_sample_rate(function: str, sample_rate: float) -> None:
         raise TypeError(f"{function}: sample_rate is a {type(sample_rate).__name__}, expected a number in Hz")
     if not 0 < sample_rate < math.inf:
         raise ValueError(f"{function}: sample_rate is {sample_rate}, expected a positive number in Hz")
-
-
-def readable(tensor: Tensor) -> bool:
-    """Whether the tensor's values can be read here without breaking a trace, a transform or a device's queue."""
-    if torch.compiler.is_compiling() or type(tensor) not in (Tensor, torch.nn.Parameter):
-        return False
-    return tensor.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)

@@ -73,6 +73,7 @@ def plot_response(
     )
     with torch.no_grad():
         curves = [_curves(system, w, unit, panels) for system in systems]
+    w = w.cpu()
     groups = [len(next(iter(values.values()))) for values in curves]
     for panel, axis in zip(panels, axes, strict=True):
         for index, values in enumerate(curves):
@@ -142,7 +143,7 @@ def _draw(
 ) -> None:
     if panel == "delay" and fs is not None:
         values = values * (1000 / fs)
-    for row, value in enumerate(values):
+    for row, value in enumerate(values.cpu()):
         if len(groups) == 1 and groups[0] > len(_COLORS):  # a bank: an ordered, perceptually even color map
             from matplotlib import colormaps
 

@@ -27,9 +27,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..filters.arguments import readable
 from ..formulas.arguments import check_max_radius
 from ..formulas.section import inside, reflections, second_order, within
-from ._operands import readable
 
 
 def reflection_to_polynomial(k: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ def invert(function: str, a: Tensor, max_radius: float, dtype: torch.dtype) -> T
     """Raw numbers, in float64, that :func:`stable_polynomial` turns back into `a` when it runs in `dtype`."""
     check_max_radius(function, max_radius)
     k = polynomial_to_reflection(scale(a.to(torch.float64), 1 / within(max_radius)))
-    if readable(k) and not (k.abs() <= inside(torch.finfo(dtype).eps)).all():
+    if readable(k, waiting=True) and not (k.abs() <= inside(torch.finfo(dtype).eps)).all():
         raise ValueError(
             f"{function}: a has a pole on or outside of max_radius = {max_radius:g}, or within rounding of it, "
             "expected all poles inside"

@@ -115,14 +115,21 @@ def check_broadcast(function: str, leading: Mapping[str, shapes.Shape]) -> None:
     shapes.check_broadcast(function, leading, torch.broadcast_shapes)
 
 
-def readable(tensor: Tensor) -> bool:
-    """Whether the values of a tensor can be looked at here: not while tracing, nor under a transform."""
-    return (
-        not torch.compiler.is_compiling()
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and tensor.device.type == "cpu"
-    )
+def readable(tensor: Tensor, *, waiting: bool = False) -> bool:
+    """Whether the values of a tensor can be looked at here: not while tracing, nor under a transform.
+
+    ``waiting``: also where that means to wait for a GPU, as it must not while a graph of its work is captured.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or type(tensor) not in (Tensor, torch.nn.Parameter)
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    ):
+        return False
+    if tensor.is_cuda:
+        return waiting and not torch.cuda.is_current_stream_capturing()
+    return tensor.device.type == "cpu"
 
 
 def check_leading_coefficient(function: str, name: str, a0: Tensor) -> None:

@@ -75,8 +75,8 @@ def sosfiltfilt(
         dim: The time axis.
         padtype: As in `filtfilt`.
         padlen: Samples of extension at each end, fewer than T. None: 3 (2 sections + 1 - m), where m counts the
-            sections whose b2 (or, if fewer, whose a2) is 0; m is 0 while tracing or under a transform, where values
-            cannot be looked at.
+            sections whose b2 (or, if fewer, whose a2) is 0; m is 0 while tracing, under a transform or while
+            a CUDA graph is captured, where values cannot be looked at.
 
     Returns:
         y, of the broadcast shape, with time where x has it.
@@ -98,7 +98,7 @@ def sosfiltfilt(
     zi = steady_states("sosfiltfilt", sos)
     if padlen is None:
         idle = 0
-        if readable(sos):
+        if readable(sos, waiting=True):
             idle = int(torch.minimum((sos[..., 2] == 0).sum(-1), (sos[..., 5] == 0).sum(-1)).min())
         padlen = 3 * (2 * sos.shape[-2] + 1 - idle)
 

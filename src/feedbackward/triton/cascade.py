@@ -16,12 +16,11 @@ from .kernels import cascade as kernels
 from .kernels import cascade_adjoint as adjoint_kernels
 from .lanes import Layout, broadcast, joined, real, sum_over, with_time
 from .launch import BLOCK, blocks, launch
-from .segments import cut_frames, cut_held, link
+from .segments import WIDEST, cut_frames, cut_held, link, pays_to_cut
 
 STATES = 8  # of the sections that one pass takes; a section of higher order is a pass of its own
 STATES_BACK = 4  # the same in backward, whose code is several times longer: compiling it takes seconds
-LINKED = 8  # states: with more, F would not fit in registers, and each lane is walked through by one thread
-LINKED_FRAMES = 4  # the same where every segment has an F of its own
+STATES_FRAMES = 4  # the same where every segment has an F of its own: finding it is a pass for each of them
 WORTH_SUMMING = 16  # lanes that share a signal: the gradients of fewer are summed outside the kernel
 
 
@@ -30,7 +29,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """y, (..., T, ...), and the state after the last sample, (..., sections, order); both contiguous."""
     after = []
-    for group in _groups(b, a, STATES):
+    for group in _groups(x, b, a, state, dim, hop, STATES):
         call = _Call(x, *_of(group, b, a, state), dim, hop, linear)
         x, last = call.forward()
         after.append(last)
@@ -44,7 +43,7 @@ def backward(
     """The gradients of x, b, a and state; what bit i of ``wanted`` does not ask for is empty."""
     calls = []
     signal = x
-    groups = list(_groups(b, a, STATES_BACK))
+    groups = list(_groups(x, b, a, state, dim, hop, STATES_BACK))
     for i, group in enumerate(groups):
         calls.append(_Call(signal, *_of(group, b, a, state), dim, hop, linear))
         if i + 1 < len(groups):
@@ -66,8 +65,14 @@ def backward(
     )
 
 
-def _groups(b: Tensor, a: Tensor, states: int) -> Iterator[tuple[int, int]]:
+def _groups(
+    x: Tensor, b: Tensor, a: Tensor, state: Tensor | None, dim: int, hop: int, states: int
+) -> Iterator[tuple[int, int]]:
     """The first section and the number of sections of every pass."""
+    if hop and max(b.shape[-3], a.shape[-3]) > 1:
+        lanes = broadcast([(x, dim)], [(b, 3), (a, 3), (state, 2)]).count
+        if pays_to_cut(lanes, STATES_FRAMES):
+            states = min(states, STATES_FRAMES // (2 if b.is_complex() else 1))
     order = max(b.shape[-1] - 1, a.shape[-1])
     size = max(states // max(order, 1), 1)
     for first in range(0, b.shape[-2], size):
@@ -107,12 +112,10 @@ class _Call:
         self.forgets = self.a_terms == 0
         self.period = hop if self.varying else 1
         if self.varying:
-            whole = self.states > LINKED_FRAMES or self.count * -(-self.steps // hop) == 0
-            self.cut = cut_frames(self.count, self.steps, min(hop, max(self.steps, 1)), whole)
-        elif self.states > LINKED and not self.forgets:
-            self.cut = cut_frames(self.count, self.steps, max(self.steps, 1), True)
+            self.cut = cut_frames(self.count, self.steps, min(hop, max(self.steps, 1)), self.states)
         else:
-            self.cut = cut_held(self.count, self.steps, memory if self.forgets else 0)
+            least = memory if self.forgets else 0 if self.states <= WIDEST else self.steps
+            self.cut = cut_held(self.count, self.steps, least)
         self.segmented = self.cut.count > 1
         # K: how many samples a thread holds in registers; no more than a frame has.
         most = 1 << (self.cut.length.bit_length() - 1)

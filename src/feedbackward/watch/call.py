@@ -219,6 +219,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             m.training = training
 
 
+def as_real(t: Tensor) -> Tensor:
+    """The real part of what became complex only because another argument is."""
+    return t.real if t.is_complex() else t
+
+
 def bound(function: Callable[..., Any], args: Any, kwargs: Any, title: str) -> dict[str, Any]:
     """What a function's parameters are given.
 

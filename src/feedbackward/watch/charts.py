@@ -1,4 +1,6 @@
-"""Lines in pixels for the page's figures: responses over a logarithmic frequency axis, and the z-plane.
+"""Lines in pixels for the page's figures: responses over frequency, and the z-plane.
+
+A frequency axis is logarithmic; one that has negative frequencies too, as complex filters want, is linear.
 
 Figures are 360 wide, so that a phone shows them at their own size and their labels stay legible.
 """
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .numerals import listed
 
 _LEFT, _RIGHT, _TOP, _BOTTOM, _WIDTH, _HEIGHT = 54.0, 352.0, 10.0, 190.0, 360, 236
 _CENTER, _RADIUS = 180.0, 150.0
@@ -50,8 +54,7 @@ def chart(
     y_unit: str,
 ) -> Chart:
     """A chart whose y axis goes from the first to the second of ``ends``."""
-    low, high = math.log10(frequency[0]), math.log10(frequency[-1])
-    x = _LEFT + (np.log10(frequency) - low) / (high - low) * (_RIGHT - _LEFT)
+    x, x_ticks = _linear(frequency) if frequency[0] < 0 else _logarithmic(frequency)
 
     def y(values: NDArray[np.float64]) -> NDArray[np.float64]:
         inside = np.clip(np.nan_to_num(values, nan=ends[0]), ends[0], ends[1])
@@ -60,8 +63,6 @@ def chart(
     def path(values: NDArray[np.float64]) -> str:
         return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y(values), strict=True))
 
-    decades = [10.0**k for k in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
-    x_ticks = [(_LEFT + (math.log10(f) - low) / (high - low) * (_RIGHT - _LEFT), _short(f)) for f in decades]
     step = next(s for s in (10, 20, 30, 45, 90, 180, 360, 720, 1440, 1 << 20) if (ends[1] - ends[0]) / s <= 6)
     step = 20 if y_unit == "dB" and step > 10 else step
     levels = np.arange(math.ceil(ends[0] / step) * step, ends[1] + 1e-9, step)
@@ -69,6 +70,34 @@ def chart(
                zip(y(levels), levels, strict=True)]  # fmt: skip
     named = "frequency in Hz" if unit == "Hz" else "frequency in cycles per sample"
     return Chart(tuple(map(path, curves)), tuple(map(path, outlines)), tuple(x_ticks), tuple(y_ticks), named)
+
+
+Ticks = list[tuple[float, str]]
+
+
+def _logarithmic(frequency: NDArray[np.float64]) -> tuple[NDArray[np.float64], Ticks]:
+    """Where every frequency is, and a tick at every power of ten."""
+    low, high = math.log10(frequency[0]), math.log10(frequency[-1])
+    decades = [10.0**k for k in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
+
+    def place(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _LEFT + (np.log10(f) - low) / (high - low) * (_RIGHT - _LEFT)
+
+    return place(frequency), [(float(place(np.array(f))), _short(f)) for f in decades]
+
+
+def _linear(frequency: NDArray[np.float64]) -> tuple[NDArray[np.float64], Ticks]:
+    """The same from minus to plus half of the sample rate, with ticks at round numbers."""
+    half = float(frequency[-1])
+    size = 10.0 ** math.floor(math.log10(half))
+    step = next(s * size for s in (0.25, 0.5, 1.0, 2.5, 5.0) if half / (s * size) <= 2.5)
+    most = math.floor(0.95 * half / step)  # the label of a tick at the very end would be cut off
+    levels = step * np.arange(-most, most + 1)
+
+    def place(f: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (_LEFT + _RIGHT) / 2 + f / half * (_RIGHT - _LEFT) / 2
+
+    return place(frequency), [(float(place(np.array(f))), _short(float(f))) for f in levels]
 
 
 @dataclass(frozen=True)
@@ -96,10 +125,9 @@ def plane(filters: Sequence[tuple[NDArray[np.complex128], NDArray[np.complex128]
     for poles, zeros in filters:
         placed.append((_merged(poles, unit), _merged(zeros, unit)))
         out = [
-            f"{what} at {_complex(z)}"
+            f"{what} at {z.replace('±', ' ± ').replace('-', '−')}"
             for what, group in (("pole", poles), ("zero", zeros))
-            for z in group
-            if abs(z) > _FARTHEST and z.imag >= 0
+            for z in listed(group[np.abs(group) > _FARTHEST], digits=4, most=len(group))
         ]
         more = f" and {len(out) - 4} more" if len(out) > 4 else ""
         far.append(f"outside of the picture: {', '.join(out[:4])}{more}" if out else "")
@@ -119,11 +147,5 @@ def _merged(roots: NDArray[np.complex128], unit: float) -> tuple[tuple[float, fl
     return tuple((round(x, 1), round(y, 1), int(count)) for x, y, count in marks)
 
 
-def _complex(z: complex) -> str:
-    if abs(z.imag) < 1e-9:
-        return f"{z.real:.4g}".replace("-", "−")
-    return f"{z.real:.4g} ± {abs(z.imag):.4g}i".replace("-", "−")
-
-
 def _short(f: float) -> str:
-    return f"{f / 1000:g}k" if f >= 1000 else f"{f:g}"
+    return (f"{f / 1000:g}k" if abs(f) >= 1000 else f"{f:g}").replace("-", "−")

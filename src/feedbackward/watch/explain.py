@@ -31,16 +31,17 @@ def explain(
 
     Args:
         f: What is called: a recurrent module of `feedbackward.nn` or torch.nn, or one of their cells; `rnn`, `gru` or
-            `lstm`; `lfilter` or `sosfilt`, or a filter module of `feedbackward.nn`; `scan`; or a cell of scan itself,
-            with the other arguments of `scan`: ``explain(cell, init, xs)``.
+            `lstm`; `lfilter` or `sosfilt`, or a filter module of `feedbackward.nn`; `linear_recurrence`; `scan`; or a
+            cell of scan itself, with the other arguments of `scan`: ``explain(cell, init, xs)``. Filters and linear
+            recurrences may be complex.
         args: Its arguments.
         start: The first step to show.
         steps: How many steps to show.
         elements: How many elements of a batch to show.
         filters: How many filters of a bank to show in full.
         channels: How many channels of a vector to show on the page, the first ones.
-        sample_rate: Of a filter's signal in Hz, for the axes of its response. None: that of the module, or frequencies
-            in cycles per sample.
+        sample_rate: Of the signal of a filter or of a linear recurrence in Hz, for the axes of its response. None: that
+            of the module, or frequencies in cycles per sample.
         kwargs: More of its arguments.
 
     Returns:
@@ -60,6 +61,9 @@ def explain(
         True
         >>> watched.checks[0].holds
         True
+        >>> watched = fb.explain(fb.linear_recurrence, 0.5j, torch.ones(8))  # what each x still has in h[2]
+        >>> watched.details.weights[2, 0, 0, 1:4]
+        tensor([-0.2500+0.0000j,  0.0000+0.5000j,  1.0000+0.0000j])
     """
     limits = Limits(start, steps, elements, filters, channels)
     for name, value in vars(limits).items():
@@ -72,10 +76,13 @@ def explain(
 
 def _explained(f: Any, args: Any, kwargs: Any, limits: Limits, sample_rate: float | None) -> Explanation:
     from ..engine.scan import scan
+    from ..filters.linear import linear_recurrence
     from . import call, filter_call
     from .cell import explain_cell_of_scan
     from .filter import explain_filter
     from .layer import explain_layer
+    from .recurrence import explain_recurrence
+    from .recurrence_call import of_call
 
     if call.is_recurrent(f):
         return explain_layer(call.of_module(f, args, kwargs), limits)
@@ -85,13 +92,15 @@ def _explained(f: Any, args: Any, kwargs: Any, limits: Limits, sample_rate: floa
         return explain_filter(filter_call.of_module(f, args, kwargs, limits, sample_rate), limits)
     if f in filter_call.FUNCTIONS:
         return explain_filter(filter_call.of_function(f, args, kwargs, limits, sample_rate), limits)
+    if f is linear_recurrence:
+        return explain_recurrence(of_call(args, kwargs, limits, sample_rate), limits)
     if isinstance(f, call.CELLS) and not _is_scanned(args, kwargs):
         return explain_layer(call.of_cell(f, args, kwargs), limits)
     if f is not scan and not isinstance(f, call.CELLS) and not _is_cell(f, args, kwargs):
         what = getattr(f, "__name__", None) or f"a {type(f).__name__}"
         raise TypeError(
-            f"explain: f is {what}, expected a recurrent or filter module, lfilter, sosfilt, rnn, gru, lstm, scan, or "
-            "a cell of scan with its init and xs"
+            f"explain: f is {what}, expected a recurrent or filter module, lfilter, sosfilt, linear_recurrence, rnn, "
+            "gru, lstm, scan, or a cell of scan with its init and xs"
         )
     given = call.bound(scan, args if f is scan else (f, *args), kwargs, "fb.scan")
     cell, init, xs = (given.pop(name) for name in ("cell", "init", "xs"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..filters.lfilter import lfilter
+from .call import as_real
 from .filter_call import FilterCall
 from .filter_details import details_of
 from .model import Check, Choice, Equation, Explanation, Limits, Quantity, Run, Track, difference
@@ -72,7 +73,10 @@ def _tracks(call: FilterCall, window: range) -> tuple[list[Track], Check]:
             y = direct + s[:, :1] if s.shape[1] else direct
             of_x, of_y = b[:, k, 1:] * u, -a[:, k, 1:] * y
             after.append(of_x + later + of_y)
-            lines.append([u, s, direct, y, of_x, later, of_y, after[-1], b[:, k], a[:, k]])
+            shown = [u if k or call.x.is_complex() else as_real(u), b[:, k], a[:, k]]
+            if not call.all_b.is_complex():
+                shown[1:] = map(as_real, shown[1:])
+            lines.append([*shown, s, direct, y, of_x, later, of_y, after[-1]])
             u = y
         state = torch.stack(after, 1)
         steps.append(lines)
@@ -81,12 +85,12 @@ def _tracks(call: FilterCall, window: range) -> tuple[list[Track], Check]:
         columns = [torch.stack(values) for values in zip(*(lines[k] for lines in steps), strict=True)]
         name = f"section {k}" if call.b.shape[2] > 1 else "filter"
         tracks.append(Track(name, tuple(_lines(columns, k, call.hop is not None)), layer=k))
-    y = columns[3].squeeze(-1).T.to(call.y.dtype)
+    y = columns[5].squeeze(-1).T.to(call.y.dtype)
     return tracks, _check(call, y, call.y[:, window.start : window.stop])
 
 
 def _lines(columns: list[Tensor], section: int, varies: bool) -> list[Quantity]:
-    u, s, direct, y, of_x, later, of_y, after, b, a = columns
+    u, b, a, s, direct, y, of_x, later, of_y, after = columns
     order = s.shape[-1]
     names = tuple(f"s{i}" for i in range(1, order + 1))
     what = f"y of section {section - 1}" if section else "the sample of the signal"
@@ -130,8 +134,9 @@ def _state_at(call: FilterCall, start: int) -> Tensor:
 
 def _check(call: FilterCall, y: Tensor, real: Tensor) -> Check:
     eps = torch.finfo(call.y.dtype).eps
-    gain = float(call.b.abs().sum(-1).amax() + call.a.abs().sum(-1).amax())
-    size = max(1e-30, float(y.abs().nan_to_num(0, 0, 0).max()), float(call.x.abs().nan_to_num(0, 0, 0).max()))
+    b, a, y_size, x_size = (t.abs().nan_to_num(0, 0, 0) for t in (call.b, call.a, y, call.x))
+    gain = float(b.sum(-1).amax() + a.sum(-1).amax())
+    size = max(1e-30, float(y_size.max()), float(x_size.max()))
     bound = eps * size * gain * (y.shape[-1] + 8) * call.b.shape[2]
     return Check("every sample shown, computed again by the equations, against what the call returned",
                  difference(y, real), bound)  # fmt: skip
@@ -160,12 +165,21 @@ def _summary(call: FilterCall) -> str:
     samples, order, sections = call.x.shape[-1], call.b.shape[-1] - 1, call.b.shape[2]
     what = f"order {order}" if sections == 1 else f"{sections} sections of order {order}"
     bank = f"{call.filters[1]} filters, each of {what}" if call.filters[1] > 1 else f"a filter of {what}"
-    signals = f"{call.signals[1]} signals" if call.signals[1] > 1 else "a signal"
+    kind = "complex " if call.x.is_complex() else ""
+    signals = f"{call.signals[1]} {kind}signals" if call.signals[1] > 1 else f"a {kind}signal"
     return f"{signals} of {plural(samples, 'sample')} through {bank}"
 
 
 def _notes(call: FilterCall) -> tuple[str, ...]:
     notes = []
+    if call.all_b.is_complex():
+        notes.append(
+            "The coefficients are complex: a frequency f and its negative get different responses, so both are shown."
+        )
+    elif call.x.is_complex():
+        notes.append(
+            "The coefficients are real: they filter the real and the imaginary part of the signal each by itself."
+        )
     if call.scale:
         notes.append("All coefficients are divided by a_0 first.")
     if call.hop is not None:
@@ -174,6 +188,6 @@ def _notes(call: FilterCall) -> tuple[str, ...]:
             f"The coefficients change in time: a frame every {plural(call.hop, 'sample')}, {way}. Poles, zeros and "
             "response are those of the first frame."
         )
-    if call.b.dtype != call.x.dtype:
-        notes.append(f"States and arithmetic are {str(call.b.dtype)[6:]}, the signals {str(call.x.dtype)[6:]}.")
+    if call.b.dtype != call.y.dtype:
+        notes.append(f"States and arithmetic are {str(call.b.dtype)[6:]}, the signals {str(call.y.dtype)[6:]}.")
     return tuple(notes)

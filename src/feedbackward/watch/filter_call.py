@@ -18,7 +18,7 @@ from ..filters.arguments import unify
 from ..filters.lfilter import lfilter
 from ..filters.sosfilt import sosfilt
 from ..nn import FilterBank, LFilter, SOSFilter
-from .call import bound
+from .call import as_real, bound
 from .model import Limits, Weight
 
 MODULES = (FilterBank, LFilter, SOSFilter)
@@ -33,16 +33,19 @@ class FilterCall:
         title: What was called.
         weights: The coefficients as the user has them.
         b, a: (lanes, frames, sections, order + 1) with a_0 = 1, in the dtype of the computation.
-        x: (lanes, T), in the dtype of the signal.
+        x: (lanes, T), in the dtype of the signal; real where the signal is, though coefficients may be complex.
         state: (lanes, sections, order), before the first sample.
         y: (lanes, T), what the call returned.
         hop: Samples per frame; None where coefficients are constant.
         linear: Whether they are interpolated.
         filters: Which filters of how many are shown.
         signals: Which signals of how many; a lane is a filter and a signal.
-        all_b, all_a: (filters, sections, order + 1): the first frame of all filters.
+        all_b, all_a: (filters, sections, order + 1): the first frame of all filters; complex where either is given so,
+            and real where only the signal or the state is complex.
         sample_rate: In Hz, or None.
         scale: Whether a_0 was another number than 1.
+
+    Of a complex call, b, a, state and y are complex.
     """
 
     title: str
@@ -148,13 +151,13 @@ def _lanes(
     rate: float | None,
 ) -> FilterCall:
     """What was given, cut down to the lanes that are shown: some filters of a bank, some signals of a batch."""
-    if any(t.is_complex() for t in (b, a, x, *(() if zi is None else (zi,)))):
-        raise TypeError("explain: a filter is complex, expected real coefficients and signals")
     if rate is not None and not 0 < rate < math.inf:
         raise ValueError(f"explain: sample_rate is {rate!r}, expected a positive number in Hz")
     if not y.numel():
         raise ValueError(f"explain: the filtered signal has shape {tuple(y.shape)}, expected at least one sample")
+    is_real, real_signal = not (b.is_complex() or a.is_complex()), not x.is_complex()
     x, (b, a, zi) = unify("explain", x.detach(), [b.detach(), a.detach(), zi], compute_dtype)
+    x = as_real(x) if real_signal else x
     scale = bool((a[..., :1] != 1).any())
     b, a = b / a[..., :1], a / a[..., :1]
     frames = max(b.shape[-3], a.shape[-3])
@@ -173,7 +176,8 @@ def _lanes(
         whole = t.expand(*lanes, *t.shape[t.ndim - axes :])
         return whole[index] if index else whole.unsqueeze(0)
 
-    everything = [c[..., 0, :, :].expand(*lead, sections, order + 1).reshape(-1, sections, order + 1) for c in (b, a)]
+    first = (as_real(c) if is_real else c for c in (b, a))
+    everything = [c[..., 0, :, :].expand(*lead, sections, order + 1).reshape(-1, sections, order + 1) for c in first]
     state = x.new_zeros(sections, order, dtype=b.dtype) if zi is None else zi
     return FilterCall(
         title,

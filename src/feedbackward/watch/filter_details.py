@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..design.response import freqz
 from .filter_call import FilterCall, spread
+from .numerals import difference_equation, listed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .charts import Chart, Plane
 
 _POINTS, _OUTLINES = 240, 64
-_SAME = 1e-6  # roots closer than this are one, several times
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Filter:
 
     Attributes:
         place: Which one of the bank.
-        b, a: (sections, order + 1), with a_0 = 1.
-        poles, zeros: (..., ) complex, those of all sections.
+        b: (sections, order + 1), complex where the coefficients are.
+        a: The same, with a_0 = 1.
+        poles: Those of all sections, complex.
+        zeros: The same.
         decibels: (points,), the magnitude of its response.
         degrees: (points,), its phase, without jumps.
     """
@@ -56,7 +58,7 @@ class Filter:
         """The difference equation of every section, with its numbers, in LaTeX."""
         many = len(self.b) > 1
         return tuple(
-            _difference_equation(b.tolist(), a.tolist(), f"_{{{k}}}" if many else "")
+            difference_equation(b.tolist(), a.tolist(), f"_{{{k}}}" if many else "")
             for k, (b, a) in enumerate(zip(self.b, self.a, strict=True))
         )
 
@@ -68,7 +70,7 @@ class Bank:
     Attributes:
         filters: Those that are shown in full.
         total: How many there are.
-        frequency: (points,) in Hz, or in cycles per sample.
+        frequency: (points,) in Hz, or in cycles per sample; of complex filters also the negative ones.
         outlines: (some, points): the magnitudes of filters all over the bank in dB.
         sample_rate: In Hz, or None.
     """
@@ -87,14 +89,20 @@ class Bank:
         table = table_of("Poles and zeros", "filter", "outermost pole", f"at, in {unit}", "poles", "zeros", "stable")
         for f in self.filters:
             outer = f.poles[np.argmax(np.abs(f.poles))] if len(f.poles) else 0j
-            at = abs(np.angle(outer)) / (2 * math.pi) * (self.sample_rate or 1)
-            row = (f.place, f"{f.radius:.6g}", f"{at:.5g}", _listed(f.poles), _listed(f.zeros))
+            angle = np.angle(outer) if self.is_complex else abs(np.angle(outer))
+            at = angle / (2 * math.pi) * (self.sample_rate or 1)
+            row = (f.place, f"{f.radius:.6g}", f"{at:.5g}", ", ".join(listed(f.poles)), ", ".join(listed(f.zeros)))
             table.add_row(*map(str, row), "yes" if f.radius < 1 else "no")
         yield table
 
     def page_data(self) -> dict[str, Any]:
         """The coefficients, for the block diagrams."""
-        return {"filters": [{"b": f.b.tolist(), "a": f.a.tolist()} for f in self.filters]}
+        return {"filters": [{"b": _numbers(f.b), "a": _numbers(f.a)} for f in self.filters]}
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the coefficients are complex: then the response to f is not that to -f."""
+        return self.filters[0].b.is_complex()
 
     @property
     def order(self) -> int:
@@ -144,25 +152,45 @@ class Bank:
 
 def details_of(call: FilterCall) -> Bank:
     """Everything about the filters of a call."""
-    nyquist = (call.sample_rate or 1.0) / 2
-    w = torch.logspace(math.log10(nyquist / 1000), math.log10(nyquist), _POINTS, dtype=torch.float64)
-    w = w.clamp(max=nyquist * (1 - 1e-6))  # zeros of many designs sit at Nyquist itself, where phase has a jump
+    return bank_of(call.all_b, call.all_a, call.filters[0], call.sample_rate)
+
+
+def bank_of(b: Tensor, a: Tensor, places: tuple[int, ...], sample_rate: float | None) -> Bank:
+    """The bank of all filters (filters, sections, order + 1), of which those at ``places`` are shown in full."""
+    nyquist = (sample_rate or 1.0) / 2
+    last = nyquist * (1 - 1e-6)  # zeros of many designs sit at Nyquist itself, where phase has a jump
+    if b.is_complex():
+        w = last / _POINTS * torch.arange(-_POINTS, _POINTS + 1, dtype=torch.float64)
+    else:
+        w = torch.logspace(math.log10(nyquist / 1000), math.log10(nyquist), _POINTS, dtype=torch.float64)
+        w = w.clamp(max=last)
     fs = 2 * nyquist
-    places = call.filters[0]
-    filters = tuple(_filter(place, call.all_b[place], call.all_a[place], w, fs) for place in places)
-    outlined = spread(call.filters[1], _OUTLINES) if call.filters[1] > 1 else ()
-    outlines = [_decibels(_response(call.all_b[p], call.all_a[p], w, fs)) for p in outlined]
-    return Bank(filters, call.filters[1], w.numpy(), np.array(outlines).reshape(-1, _POINTS), call.sample_rate)
+    filters = tuple(_filter(place, b[place], a[place], w, fs) for place in places)
+    outlined = spread(len(b), _OUTLINES) if len(b) > 1 else ()
+    outlines = [_decibels(_response(*_wide(b[p], a[p]), w, fs)) for p in outlined]
+    return Bank(filters, len(b), w.numpy(), np.array(outlines).reshape(-1, len(w)), sample_rate)
 
 
 def _filter(place: int, b: Tensor, a: Tensor, w: Tensor, fs: float) -> Filter:
-    b, a = b.double(), a.double()
+    b, a = _wide(b, a)
     h = _response(b, a, w, fs)
     poles, zeros = (np.concatenate([_roots(section) for section in c]) for c in (a, b))
     both = min(int((poles == 0).sum()), int((zeros == 0).sum()))  # a delay in both is none
     poles, zeros = (roots[np.argsort(roots == 0)][: len(roots) - both] for roots in (poles, zeros))
     phase = np.degrees(np.unwrap(np.angle(h)))
+    phase -= 360 * np.round(phase[int(torch.argmin(w.abs()))] / 360)  # its turns count from frequency 0
     return Filter(place, b, a, poles, zeros, _decibels(h), phase)
+
+
+def _wide(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    """In double precision."""
+    wide = torch.complex128 if b.is_complex() else torch.float64
+    return b.to(wide), a.to(wide)
+
+
+def _numbers(c: Tensor) -> Any:
+    """(sections, terms) for the page's scripts, where a complex number is an object with both parts."""
+    return [[{"re": v.real, "im": v.imag} if isinstance(v, complex) else v for v in section] for section in c.tolist()]
 
 
 def _roots(c: Tensor) -> NDArray[np.complex128]:
@@ -174,36 +202,9 @@ def _roots(c: Tensor) -> NDArray[np.complex128]:
 
 
 def _response(b: Tensor, a: Tensor, w: Tensor, fs: float) -> NDArray[np.complex128]:
-    _, h = freqz(b.double(), a.double(), w, fs=fs)
-    return h.prod(0).numpy()
+    _, h = freqz(b, a, w, fs=fs)
+    return h.prod(0).nan_to_num(0, 0, 0).numpy()  # coefficients that are not finite have no response to draw
 
 
 def _decibels(h: NDArray[np.complex128]) -> NDArray[np.float64]:
-    return 20 * np.log10(np.maximum(np.nan_to_num(np.abs(h)), 1e-15))
-
-
-def _difference_equation(b: list[float], a: list[float], index: str) -> str:
-    terms = [(v, f"x{index}[n{f'-{i}' if i else ''}]") for i, v in enumerate(b)]
-    terms += [(-v, f"y{index}[n-{i}]") for i, v in enumerate(a) if i]
-    terms = [(v, name) for v, name in terms if v != 0]
-    text = ""
-    for k, (v, name) in enumerate(terms[:8]):
-        sign = " -" if v < 0 else " +" if k else ""
-        text += f"{sign} {_latex(abs(v))}{name}"
-    more = r" + \cdots" if len(terms) > 8 else ""
-    return f"y{index}[n] ={text or ' 0'}{more}"
-
-
-def _latex(v: float) -> str:
-    if v == 1:
-        return ""
-    text = f"{v:.5g}"
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        return rf"{mantissa} \cdot 10^{{{int(exponent)}}}\,"
-    return rf"{text}\,"
-
-
-def _listed(roots: NDArray[np.complex128]) -> str:
-    shown = [f"{z.real:.3g}" if abs(z.imag) < _SAME else f"{z.real:.3g}±{z.imag:.3g}i" for z in roots if z.imag >= 0]
-    return ", ".join(shown[:4]) + (" ..." if len(shown) > 4 else "")
+    return 20 * np.log10(np.maximum(np.abs(h), 1e-15))

@@ -1,4 +1,7 @@
-"""Weights as heat maps: small ones as they are, large ones by the entry of largest magnitude of every block."""
+"""Weights as heat maps: small ones as they are, large ones by the entry of largest magnitude of every block.
+
+A complex weight has two, for its real and its imaginary part, so that colors mean signs everywhere.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ class Map:
     Attributes:
         weight: Which one.
         stands_for: Whether this is the matrix that a structure's weight stands for, and not the weight as it is stored.
+        part: Which part of a complex weight; nothing for a real one.
         shape: Of what is shown, as a matrix.
         block: How many entries, down and across, one cell stands for.
         data: For the page's script.
@@ -31,6 +35,7 @@ class Map:
 
     weight: Weight
     stands_for: bool
+    part: str
     shape: tuple[int, int]
     block: tuple[int, int]
     data: dict[str, Any]
@@ -39,10 +44,11 @@ class Map:
 def heat_maps(weights: Sequence[Weight]) -> tuple[list[Map], tuple[str, ...]]:
     """The maps of all weights, and what is to be said about those that are not shown or not in full."""
     wanted = [
-        (w, matrix, inside, stands_for)
+        (w, values, inside, stands_for, part)
         for w in weights
         for matrix, inside, stands_for in ((w.dense, w.inside, True), (w.values, None, False))
         if matrix is not None
+        for part, values in _parts(matrix)
     ]
     cells = _CELLS if len(wanted) <= _MAPS else _FEW_CELLS
     maps = [_map(*item, cells) for item in wanted[:_MOST]]
@@ -54,7 +60,11 @@ def heat_maps(weights: Sequence[Weight]) -> tuple[list[Map], tuple[str, ...]]:
     return maps, tuple(notes)
 
 
-def _map(weight: Weight, values: Tensor, inside: Tensor | None, stands_for: bool, cells: int) -> Map:
+def _parts(values: Tensor) -> tuple[tuple[str, Tensor], ...]:
+    return (("real part", values.real), ("imaginary part", values.imag)) if values.is_complex() else (("", values),)
+
+
+def _map(weight: Weight, values: Tensor, inside: Tensor | None, stands_for: bool, part: str, cells: int) -> Map:
     from .page import pack
 
     matrix = values.reshape(1, -1) if values.ndim < 2 else values.reshape(-1, values.shape[-1])
@@ -67,7 +77,7 @@ def _map(weight: Weight, values: Tensor, inside: Tensor | None, stands_for: bool
     if inside is not None:
         whole = _largest(inside.reshape(matrix.shape).to(torch.float32), down, across) > 0
         data["inside"] = {"t": "u1", "s": base64.b64encode(whole.numpy().astype(np.uint8).tobytes()).decode()}
-    return Map(weight, stands_for, (matrix.shape[0], matrix.shape[1]), (down, across), data)
+    return Map(weight, stands_for, part, (matrix.shape[0], matrix.shape[1]), (down, across), data)
 
 
 def _largest(matrix: Tensor, down: int, across: int) -> Tensor:

@@ -50,7 +50,7 @@ class Quantity:
         latex: The same in mathematical notation.
         meaning: In words.
         role: One of `ROLES`.
-        values: (steps, *choices, channels); NaN where a sequence has ended.
+        values: (steps, *choices, channels), real or complex; NaN where a sequence has ended.
         group: What it belongs to, such as a gate.
         labels: Of the channels, where they have names.
         shape: Of what the channels are when they are not flattened.
@@ -71,7 +71,7 @@ class Track:
     """One recurrence of those that run at every step.
 
     Attributes:
-        name: ``"layer 0"``, ``"layer 0, reverse"``, ``"section 2"``: the key in a `Step`.
+        name: ``"layer 0"``, ``"layer 0, reverse"``, ``"section 2"``, ``"recurrence"``: the key in a `Step`.
         quantities: The lines of its step, in order.
         equation: The step in LaTeX, line by line, with the sizes or numbers filled in.
         layer: Which layer or section.
@@ -248,7 +248,7 @@ class Explanation:
 
     Attributes:
         title: What was called.
-        kind: ``"layer"``, ``"filter"`` or ``"cell"``.
+        kind: ``"layer"``, ``"filter"``, ``"recurrence"`` or ``"cell"``.
         summary: What happens, in a sentence.
         run: The steps.
         equations: Of a step, in general.
@@ -258,7 +258,7 @@ class Explanation:
         limits: What is not shown.
         checks: How the numbers were checked.
         channels: How many channels of a vector the page shows.
-        details: What only one kind has: a `filter_details.Bank`, or a `cell.Listing`.
+        details: What only one kind has: a `filter_details.Bank`, `decays.Decays`, or a `listing.Listing`.
     """
 
     title: str
@@ -338,8 +338,9 @@ class _Steps(Sequence[Step]):
 
 
 def difference(a: Tensor, b: Tensor) -> float:
-    """The largest difference; equal infinities and NaN on both sides are none."""
+    """The largest difference, of complex numbers its magnitude; equal infinities and NaN on both sides are none."""
     if not a.numel():
         return 0.0
     same = (a == b) | (a.isnan() & b.isnan())
-    return float(torch.where(same, 0.0, (a.double() - b.double()).abs()).max())
+    wide = torch.complex128 if a.is_complex() or b.is_complex() else torch.float64
+    return float(torch.where(same, 0.0, (a.to(wide) - b.to(wide)).abs()).max())

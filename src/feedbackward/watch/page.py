@@ -51,8 +51,11 @@ def render(e: Explanation) -> str:
         e=e,
         tracks=tracks,
         maps=maps,
+        has_complex=any(q.values.is_complex() for t in tracks for q in t.quantities),
         bank=e.details if e.kind == "filter" else None,
+        decays=e.details if e.kind == "recurrence" else None,
         listing=e.details if e.kind == "cell" else None,
+        shown_channels=min(channels, max(q.values.shape[-1] for t in tracks for q in t.quantities)),
         limits=(*e.limits, *limits, *notes),
         data=data if e.details is None else {**data, **e.details.page_data()},
         version=fb.__version__,
@@ -86,8 +89,12 @@ def _groups(quantities: Sequence[Quantity]) -> list[tuple[str, list[tuple[int, Q
 
 
 def pack(values: Tensor) -> dict[str, str]:
-    """Numbers as base64: in single precision, but where only double precision can say what they are."""
-    array = values.detach().cpu().numpy()
+    """Numbers as base64: in single precision, but where only double precision can say what they are.
+
+    Of complex numbers the two parts stand side by side.
+    """
+    values = values.detach().cpu().resolve_conj().resolve_neg()
+    array = (torch.view_as_real(values) if values.is_complex() else values).numpy()
     with np.errstate(over="ignore", under="ignore"):
         narrow = array.astype("<f4")
     same = np.array_equal(np.isfinite(narrow), np.isfinite(array)) and np.array_equal(narrow == 0, array == 0)
@@ -104,7 +111,7 @@ def _fitted(e: Explanation, tracks: tuple[Track, ...]) -> tuple[int, int, tuple[
     widest = max(q.values.shape[-1] for q in quantities)
 
     def count() -> int:
-        return steps * lanes * sum(min(channels, q.values.shape[-1]) for q in quantities)
+        return steps * lanes * sum(min(channels, q.values.shape[-1]) * (1 + q.values.is_complex()) for q in quantities)
 
     while count() > _NUMBERS and channels > 16:
         channels = min(channels, widest) // 2
@@ -137,6 +144,7 @@ def _run_data(e: Explanation, tracks: tuple[Track, ...], steps: int, channels: i
         "steps": steps,
         "total": run.total,
         "clock": "n" if e.kind == "filter" else "t",
+        "sameChannels": e.kind == "recurrence",
         "choices": [{"name": c.name, "places": c.places, "total": c.total} for c in run.choices],
         "tracks": [
             {
@@ -159,6 +167,8 @@ def _label(e: Explanation, track: str, quantity: str) -> str:
     """What a row of the overview is called."""
     if e.kind == "cell":
         return quantity
+    if e.kind == "recurrence":
+        return {"x": "input x", "h after": "state h"}.get(quantity, quantity)
     if quantity == "x":
         return "input x"
     name = quantity.removesuffix(" after")
@@ -168,12 +178,13 @@ def _label(e: Explanation, track: str, quantity: str) -> str:
 def _quantity_data(q: Quantity, steps: int, channels: int) -> dict[str, Any]:
     values = q.values[:steps]
     shown = values[..., :channels].reshape(steps, -1, min(channels, values.shape[-1]))
-    finite = torch.where(shown.isfinite(), shown, 0.0).abs()
+    finite = torch.where(shown.isfinite(), shown.abs(), 0.0)
     return {
         "name": q.name,
         "role": q.role,
         "channels": values.shape[-1],
         "shown": shown.shape[-1],
+        "complex": shown.is_complex(),
         "scale": float(finite.max()) if finite.numel() else 0.0,
         "labels": q.labels[:channels],
         "values": pack(shown),

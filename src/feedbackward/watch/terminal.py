@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from .model import Axes, Explanation, Run, Step, Track
+    from .model import Axes, Explanation, Quantity, Run, Step, Track
 
 _ROWS, _NUMBERS, _TRACKS = 8, 4, 4  # steps of a track, numbers of a vector, tracks
+_WIDTH = 104  # of a track's numbers, beside the step
 _MINUS, _PLUS = "#d9822b", "#3f8fd2"  # told apart by any color vision, on dark and light
 
 
@@ -76,7 +77,8 @@ def _weights(e: Explanation) -> RenderableType:
     for name in ("name", "shape", "axes", "role", "from", "to"):
         table.add_column(name, justify="right" if name in ("from", "to") else "left")
     for w in e.weights:
-        ends = [f"{f(w.values).item():.3g}" for f in (torch.min, torch.max)] if w.values.numel() else ["", ""]
+        values, bars = (w.values.abs(), "|") if w.values.is_complex() else (w.values, "")
+        ends = [f"{bars}{f(values).item():.3g}{bars}" for f in (torch.min, torch.max)] if values.numel() else ["", ""]
         table.add_row(w.name, _size(w.shape), ", ".join(w.axes), f"{w.role}, {w.place}" if w.place else w.role, *ends)
     return table
 
@@ -101,12 +103,19 @@ def _track(run: Run, track: Track) -> RenderableType:
     table.add_column("t", justify="right", style="dim", min_width=3)
     for q in shown:
         table.add_column(q.name.removesuffix(" after"), no_wrap=True)
+    most = next(n for n in range(_NUMBERS, 0, -1) if n == 1 or sum(_width(q, n) for q in shown) <= _WIDTH)
     rows = range(run.steps)[::-1] if track.reverse else range(run.steps)
     for i in rows[:_ROWS]:
-        table.add_row(str(run.start + i), *(numbers(q.values[i]) for q in shown))
+        table.add_row(str(run.start + i), *(numbers(q.values[i], most) for q in shown))
     if run.steps > _ROWS:
         table.add_row("…")
     return table
+
+
+def _width(q: Quantity, most: int) -> int:
+    """How wide a column of so many numbers is."""
+    channels = q.values.shape[-1]
+    return min(channels, most) * (21 if q.values.is_complex() else 10) + (5 if channels > most else 2)
 
 
 def step_table(step: Step) -> RenderableType:
@@ -126,17 +135,26 @@ def step_table(step: Step) -> RenderableType:
 
 
 def numbers(values: Tensor, most: int = _NUMBERS) -> Text:
-    """The first numbers of the first element, colored by their sign."""
+    """The first numbers of the first element, colored by their sign; a complex one by those of both parts."""
     from rich.text import Text
 
     flat = values.reshape(-1, values.shape[-1])[0] if values.ndim else values.reshape(1)
     line = Text()
     for v in flat[:most].tolist():
-        style = _MINUS if v < 0 else _PLUS if v > 0 else ""
-        line.append(f"{v:>9.4g} " if v == v else "        – ", style=style)
+        if v != v:
+            line.append("        – ")
+        elif isinstance(v, complex):
+            line.append(f"{v.real:>9.4g}", style=_style(v.real))
+            line.append(f"{f'{v.imag:+.4g}i':<12}", style=_style(v.imag))
+        else:
+            line.append(f"{v:>9.4g} ", style=_style(v))
     if len(flat) > most:
         line.append(f"+{len(flat) - most}", style="dim")
     return line
+
+
+def _style(v: float) -> str:
+    return _MINUS if v < 0 else _PLUS if v > 0 else ""
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ from comparing import compare, near
 
 import feedbackward as fb
 from feedbackward import reference
-from feedbackward.triton import segments
+from feedbackward.triton import cascade, segments
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +21,11 @@ def short_segments(monkeypatch):
 
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("held", [False, True])
-@pytest.mark.parametrize("count", [2, 6, 7, 20, 40])
-def test_links_of_many_levels(device, back, held, count):
-    order, lanes = 2, 3
+@pytest.mark.parametrize(("order", "count"), [(2, 2), (2, 6), (2, 7), (2, 20), (2, 40), (11, 2), (11, 7), (9, 20)])
+def test_links_of_many_levels(device, order, back, held, count):
+    lanes = 3
     ends = torch.randn(order, count, lanes, dtype=torch.float64)
-    factors = torch.randn(order, order, 1 if held else count, lanes, dtype=torch.float64) / 2
+    factors = torch.randn(order, order, 1 if held else count, lanes, dtype=torch.float64) / order
     starts, tame = segments.link(ends.to(device), factors.flatten(0, 1).to(device), back=back)
     state = torch.zeros(order, lanes, dtype=torch.float64)
     places = range(count)
@@ -36,6 +36,20 @@ def test_links_of_many_levels(device, back, held, count):
         moved = torch.einsum("jin,jn->in" if back else "ijn,jn->in", factor, state)
         state = ends[:, k] + (moved if turn else 0)
     assert tame.all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the interpreter's, of numpy
+@pytest.mark.parametrize(
+    ("order", "bad"),
+    [(2, segments.LIMIT), (2, torch.inf), (2, torch.nan), (9, segments.LIMIT), (9, torch.nan)],
+)
+def test_one_bad_entry_makes_a_lane_not_tame(device, order, bad):
+    for place in (0, 2, 6):
+        ends = torch.zeros(order, 7, 3, device=device)
+        factors = torch.zeros(order * order, 7, 3, device=device)
+        factors[-1, place, 1] = bad
+        assert segments.link(ends, factors)[1].tolist() == [1, 0, 1]
+        assert segments.link(ends, factors[:, place : place + 1].contiguous())[1].tolist() == [1, 0, 1]
 
 
 def test_lanes_that_are_not_tame_walk(device):
@@ -73,7 +87,41 @@ def test_unstable_decays_walk(device):
 def test_moving_coefficients_that_are_unstable_for_a_while(device):
     b, a = cases.numerator((2, 10), 3), cases.denominator((2, 10), 3, radius=0.6)
     a[1, 4:7] = torch.tensor([1.0, -2.2, 1.3])
+    a[0, 1] = torch.tensor([1.0, -2.2, 1.3])  # among the segments that are linked first
     compare(device, lambda f, b, a, x: f.lfilter(b, a, x, hop=16), {"b": b, "a": a, "x": torch.randn(2, 160).double()})
+
+
+@pytest.mark.parametrize(("order", "dtype"), [(12, torch.float64), (5, torch.complex128)])
+def test_states_that_no_thread_could_link(device, order, dtype):
+    """A direct form of high order, one lane of which is unstable."""
+    b, a = cases.numerator((2,), order + 1, dtype=dtype), cases.denominator((2,), order + 1, radius=0.6, dtype=dtype)
+    a[1] = torch.zeros(order + 1).index_fill(0, torch.tensor(0), 1.0)
+    a[1, 1] = -1.3
+    inputs = {"b": b, "a": a, "x": torch.randn(2, 53, dtype=dtype), "zi": torch.randn(2, order, dtype=dtype)}
+    assert segments.cut_held(2, 53).count == 4
+    compare(device, lambda f, b, a, x, zi: f.lfilter(b, a, x, zi=zi), inputs)
+
+
+@pytest.mark.parametrize(("order", "steps"), [(5, 70), (9, 200)])
+def test_moving_coefficients_of_high_order(device, order, steps):
+    frames = -(-steps // 8)
+    b, a = cases.numerator((frames,), order + 1), cases.denominator((frames,), order + 1, radius=0.6)
+    assert segments.cut_frames(1, steps, 8, order).count == 3
+    compare(device, lambda f, b, a, x: f.lfilter(b, a, x, hop=8), {"b": b, "a": a, "x": torch.randn(steps).double()})
+
+
+def test_moving_cascades_are_cut_in_pairs(device, monkeypatch):
+    cuts = []
+
+    def noted(*of):
+        cut = segments.cut_frames(*of)
+        cuts.append((of[-1], cut.count))
+        return cut
+
+    monkeypatch.setattr(cascade, "cut_frames", noted)
+    sos = torch.cat([cases.numerator((8, 3), 3), cases.denominator((8, 3), 3, radius=0.6)], -1)
+    compare(device, lambda f, sos, x: f.sosfilt(sos, x, hop=16), {"sos": sos, "x": torch.randn(2, 120).double()})
+    assert set(cuts) == {(4, 8), (2, 8)}
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the interpreter's, of numpy

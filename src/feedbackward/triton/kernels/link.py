@@ -1,7 +1,7 @@
 """Linking segments of time: s[k+1] = F[k] s[k] + e[k], the state at every seam from what each segment leaves.
 
 e[k] is the state at the end of segment k when it starts from zero, and F[k] (N x N) takes its starting state to its
-end; e[0] starts from the true state, so that F[0] does not act. Going back in time, segments are taken from the last
+end; e[0] starts from the true state, so that F[0] acts on zeros. Going back in time, segments are taken from the last
 one and F is transposed.
 
 F amplifies rounding errors where the recurrence is unstable. A lane is tame when all entries of every F, and of every
@@ -45,7 +45,8 @@ def moderate(fine, factor, N: tl.constexpr, LIMIT: tl.constexpr):
 @triton.jit(do_not_specialize=COUNTS)
 def chain(
     ends, factors, carry, starts, tame, lanes, segments, groups, group, pitch, apart,
-    N: tl.constexpr, BACK: tl.constexpr, CARRY: tl.constexpr, LIMIT: tl.constexpr, BLOCK: tl.constexpr,
+    N: tl.constexpr, BACK: tl.constexpr, CARRY: tl.constexpr, HELD: tl.constexpr, LIMIT: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     # ends, starts: (N, segments, lanes); carry: (N, groups, lanes), the state at the start of each group, and without
     # one tame: (lanes,); factors: rows `pitch` apart, segments `apart` (0: one F for all).
@@ -57,13 +58,16 @@ def chain(
     if CARRY:
         state = load_rows(carry + v, groups * tl.cast(lanes, tl.int64), live, N)
     fine = lane >= 0
+    if HELD:
+        factor = load_rows(factors + lane, pitch, live, N * N)
     for k in range(group):
         at = first + k
         inside = live & (at < segments)
         where = segments - 1 - at if BACK else at
         store_rows(starts + where * lanes + lane, row, state, inside, N)
         shift = load_rows(ends + where * lanes + lane, row, inside, N)
-        factor = load_rows(factors + where * apart + lane, pitch, inside & (at > 0), N * N)
+        if not HELD:
+            factor = load_rows(factors + where * apart + lane, pitch, inside, N * N)
         state = apply(factor, state, shift, N, BACK)
         if not CARRY:
             fine = moderate(fine, factor, N * N, LIMIT)
@@ -88,12 +92,15 @@ def compose(
     for i in tl.static_range(N):
         state = state + (tl.where(column == i, tl.full(v.shape, 1.0, ends.dtype.element_ty), 0.0),)
     fine = lane >= 0
+    if HELD:  # it acts beyond the last segment too, which changes what nobody reads
+        factor = load_rows(factors + lane, pitch, live, N * N)
     for k in range(group):
         at = first + k
         inside = live & (at < segments)
         where = segments - 1 - at if BACK else at
         shift = load_rows(ends + where * lanes + lane, row, inside & driven, N)
-        factor = load_rows(factors + where * apart + lane, pitch, inside, N * N)
+        if not HELD:
+            factor = load_rows(factors + where * apart + lane, pitch, inside, N * N)
         state = apply(factor, state, shift, N, BACK)
         fine = moderate(fine, factor, N * N, LIMIT)
     if column < 0:

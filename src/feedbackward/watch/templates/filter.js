@@ -23,21 +23,19 @@ function drawFilter() {
   for (const text of here.querySelectorAll("[data-coefficient]")) {
     const [letter, index] = [text.dataset.coefficient[0], Number(text.dataset.coefficient.slice(1))];
     const v = section[letter][index] ?? 0;
-    text.textContent = medium(letter === "a" ? -v : v);
+    text.textContent = medium(letter === "a" ? negative(v) : v);
   }
   const states = at("s before");
   for (const text of here.querySelectorAll("[data-live]")) {
     const name = text.dataset.live;
-    text.textContent = name[0] === "s" ? `s${subscript(name.slice(1))} = ${short(states[Number(name.slice(1)) - 1])}` : short(at(name)[0]);
+    const index = Number(name.slice(1));
+    if (name[0] === "s") write(text, states[index - 1], `s${subscript(name.slice(1))} = `);
+    else text.textContent = short(at(name)[0]);
   }
   for (const text of here.querySelectorAll("[data-section-output]")) {
     const other = run.tracks[Number(text.dataset.sectionOutput)];
-    text.textContent = other ? short(other.quantities.find((q) => q.name === "y").at(time, view.lane)[0]) : "";
+    if (other) write(text, other.quantities.find((q) => q.name === "y").at(time, view.lane)[0]);
   }
-}
-
-function subscript(digits) {
-  return [...digits].map((d) => String.fromCharCode(0x2080 + Number(d))).join("");
 }
 
 document.addEventListener("step", drawFilter);

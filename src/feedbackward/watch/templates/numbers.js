@@ -12,8 +12,50 @@ function sign(text) {
   return text.replace("-", "\u2212");
 }
 
-// Three digits, as much as fits into a cell.
+// A number that is complex is an object {re, im}; its parts are what is drawn, the real one above the other.
+function partsOf(v) {
+  return typeof v === "number" ? [v] : [v.re, v.im];
+}
+
+function magnitude(v) {
+  return Math.hypot(...partsOf(v));
+}
+
+function imaginary(text) {
+  return `${text.startsWith("\u2212") ? "" : "+"}${text}i`;
+}
+
+// One line for every part: 0.3, or 0.3 and +0.1i.
+function linesOf(v, write) {
+  return partsOf(v).map((part, k) => (k ? imaginary(write(part)) : write(part)));
+}
+
 function short(v) {
+  return linesOf(v, shortReal).join("");
+}
+
+// A coefficient: of a complex one the parts that are not zero, with three digits each, so that both fit in a diagram.
+function medium(v) {
+  if (typeof v === "number" || v.im === 0) return mediumReal(v.re ?? v);
+  const [re, im] = partsOf(v).map((part) => mediumReal(part, 3));
+  return v.re === 0 ? `${im}i` : re + imaginary(im);
+}
+
+function long(v) {
+  return linesOf(v, longReal).join("");
+}
+
+// A complex number by its length and its angle.
+function polar(v) {
+  return `${longReal(magnitude(v))} ∠ ${sign(((Math.atan2(v.im, v.re) * 180) / Math.PI).toFixed(1))}°`;
+}
+
+function negative(v) {
+  return typeof v === "number" ? -v : { re: -v.re, im: -v.im };
+}
+
+// Three digits, as much as fits into a cell.
+function shortReal(v) {
   if (Number.isNaN(v)) return "NaN";
   if (!Number.isFinite(v)) return v > 0 ? "∞" : "\u2212∞";
   const size = Math.abs(v);
@@ -22,12 +64,12 @@ function short(v) {
 }
 
 // Four digits: coefficients.
-function medium(v) {
-  return Number.isFinite(v) ? sign(String(Number(v.toPrecision(4)))) : short(v);
+function mediumReal(v, digits = 4) {
+  return Number.isFinite(v) ? sign(String(Number(v.toPrecision(digits)))) : shortReal(v);
 }
 
 // Six digits, as many as single precision keeps through any computation.
-function long(v) {
+function longReal(v) {
   if (Number.isNaN(v)) return "NaN";
   if (!Number.isFinite(v)) return v > 0 ? "∞" : "\u2212∞";
   return sign(String(Number(v.toPrecision(6))));
@@ -39,7 +81,8 @@ for (const track of run.tracks) {
     q.numbers = unpack(q.values);
     q.at = (time, lane) => {
       const from = (time * lanes + lane) * q.shown;
-      return q.numbers.subarray(from, from + q.shown);
+      if (!q.complex) return q.numbers.subarray(from, from + q.shown);
+      return Array.from({ length: q.shown }, (_, i) => ({ re: q.numbers[2 * (from + i)], im: q.numbers[2 * (from + i) + 1] }));
     };
   }
 }

@@ -1,4 +1,5 @@
-// The whole run at a glance: time to the right, channels downward; what is not computed yet is pale.
+// The whole run at a glance: time to the right, channels downward; what is not computed yet is pale. Of complex numbers,
+// many channels are shown by their magnitudes; one channel by both of its parts, with its magnitude around them.
 const overview = document.getElementById("overview");
 
 function overviewRow({ track: trackIndex, quantity: quantityIndex, label: name }, position) {
@@ -6,7 +7,15 @@ function overviewRow({ track: trackIndex, quantity: quantityIndex, label: name }
   const q = track.quantities[quantityIndex];
   const label = document.createElement("div");
   label.className = "label";
-  label.textContent = name;
+  label.textContent = q.complex && q.shown > 1 ? `magnitude of ${name}` : name;
+  if (q.complex && q.shown === 1) {
+    for (const [kind, text] of [["real", "real"], ["imaginary", "imaginary"], ["magnitude", "±magnitude"]]) {
+      const key = document.createElement("span");
+      key.className = `key ${kind}`;
+      key.textContent = text;
+      label.append(" ", key);
+    }
+  }
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${label.textContent}, ${q.channels} channels over ${run.steps} steps`);
@@ -44,7 +53,7 @@ function drawHeat(context, q, track, { high, across, now, reverse }) {
     const ended = hasEnded(track, t);
     context.globalAlpha = ended ? 0.12 : future ? 0.28 : 1;
     for (let i = 0; i < q.shown; i++) {
-      context.fillStyle = css(shade(values[i], q.scale));
+      context.fillStyle = css(shade(q.complex ? magnitude(values[i]) : values[i], q.scale));
       context.fillRect(t * across, i * down, across - (across > 6 ? 1 : -0.3), down - (down > 5 ? 1 : -0.3));
     }
   }
@@ -62,18 +71,41 @@ function drawLine(context, q, track, { width, high, across, now }) {
   for (let t = 0; t < run.steps; t++) {
     const v = q.at(t, view.lane)[0];
     context.globalAlpha = t > now ? 0.3 : 1;
-    context.fillStyle = context.strokeStyle = ink("accent");
-    const x = (t + 0.5) * across;
-    context.lineWidth = Math.min(2, Math.max(0.6, across / 4));
-    context.beginPath();
-    context.moveTo(x, middle);
-    context.lineTo(x, middle - v * unit);
-    context.stroke();
-    context.beginPath();
-    context.arc(x, middle - v * unit, Math.max(1, Math.min(3.2, across / 3)), 0, 7);
-    context.fill();
+    drawNumber(context, v, (t + 0.5) * across, middle, unit, across);
   }
   context.globalAlpha = 1;
+}
+
+// A stem; of a complex number one for either part, and its magnitude around them.
+function drawNumber(context, v, x, middle, unit, across) {
+  const parts = partsOf(v);
+  if (parts.length > 1) drawAround(context, x, middle, magnitude(v) * unit, across);
+  parts.forEach((part, k) => {
+    context.fillStyle = context.strokeStyle = ink(k ? "second" : "accent");
+    drawStem(context, x + (parts.length > 1 ? (k - 0.5) * Math.min(5, across / 3) : 0), middle, part * unit, across);
+  });
+}
+
+function drawStem(context, x, middle, high, across) {
+  context.lineWidth = Math.min(2, Math.max(0.6, across / 4));
+  context.beginPath();
+  context.moveTo(x, middle);
+  context.lineTo(x, middle - high);
+  context.stroke();
+  context.beginPath();
+  context.arc(x, middle - high, Math.max(1, Math.min(3.2, across / 3)), 0, 7);
+  context.fill();
+}
+
+function drawAround(context, x, middle, high, across) {
+  context.strokeStyle = ink("quiet");
+  context.lineWidth = 1;
+  for (const y of [middle - high, middle + high]) {
+    context.beginPath();
+    context.moveTo(x - across / 2, y);
+    context.lineTo(x + across / 2, y);
+    context.stroke();
+  }
 }
 
 const drawOverview = run.overview.map(overviewRow);

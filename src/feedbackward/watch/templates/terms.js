@@ -1,4 +1,5 @@
-// The terms of one step: a row of cells with numbers where there are few channels, a strip of colors where many.
+// The terms of one step: a row of cells with numbers where there are few channels, a strip of colors where many. A
+// complex number has two lines, the real part above the imaginary part.
 const FEW = 16;
 const readout = document.getElementById("readout");
 const tracks = [...document.querySelectorAll(".track")];
@@ -7,12 +8,14 @@ function rowsOf(trackIndex) {
   return [...tracks[trackIndex].querySelectorAll(".row")].map((row) => {
     const q = run.tracks[trackIndex].quantities[Number(row.dataset.quantity)];
     const box = row.querySelector(".values");
+    box.classList.toggle("complex", q.complex);
     row.querySelector(".scale").textContent = q.scale ? `±${short(q.scale)}` : "";
     if (q.shown <= FEW) {
       for (let i = 0; i < q.shown; i++) {
         const cell = document.createElement("div");
         cell.className = "cell";
         cell.dataset.channel = i;
+        if (q.complex) cell.append(document.createElement("div"), document.createElement("div"));
         box.append(cell);
       }
     } else {
@@ -52,18 +55,24 @@ function drawTerms() {
       layOut(box, q.shown);
       [...box.children].forEach((cell, i) => {
         cell.classList.toggle("ended", blank);
-        const rgb = shade(values[i], q.scale);
-        cell.style.backgroundColor = blank ? "" : css(rgb);
-        cell.style.color = blank ? "" : inkOn(rgb);
-        cell.textContent = blank ? "–" : short(values[i]);
+        const lines = linesOf(values[i], shortReal);
+        partsOf(values[i]).forEach((part, k) => {
+          const line = q.complex ? cell.children[k] : cell;
+          const rgb = shade(part, q.scale);
+          line.style.backgroundColor = blank ? "" : css(rgb);
+          line.style.color = blank ? "" : inkOn(rgb);
+          line.textContent = blank ? "–" : lines[k];
+        });
       });
     } else {
       const width = box.clientWidth || 300;
-      const context = surface(box.firstChild, width, 28);
+      const context = surface(box.firstChild, width, q.complex ? 56 : 28);
       const across = width / q.shown;
       for (let i = 0; i < q.shown && !blank; i++) {
-        context.fillStyle = css(shade(values[i], q.scale));
-        context.fillRect(i * across, 0, across - (across > 5 ? 1 : -0.3), 28);
+        partsOf(values[i]).forEach((part, k) => {
+          context.fillStyle = css(shade(part, q.scale));
+          context.fillRect(i * across, 28 * k, across - (across > 5 ? 1 : -0.3), 28);
+        });
       }
     }
     const spoken = blank ? "the sequence has ended" : [...values.slice(0, 4)].map(short).join(", ") + (q.shown > 4 ? ", …" : "");
@@ -88,9 +97,10 @@ function drawReadout() {
   const parts = [];
   let name = `channel ${at.channel}`;
   for (const { q, box } of rows[view.track]) {
-    if (q.channels !== at.channels || (q.role === "input") !== (at.name === "x")) continue;
+    if (q.channels !== at.channels || (!run.sameChannels && (q.role === "input") !== (at.name === "x"))) continue;
     if (q.labels.length) name = q.labels[at.channel];
-    parts.push(`${q.name} = ${long(q.at(time, view.lane)[at.channel])}`);
+    const v = q.at(time, view.lane)[at.channel];
+    parts.push(`${q.name} = ${long(v)}${q.complex ? ` = ${polar(v)}` : ""}`);
     if (q.shown <= FEW) box.children[at.channel].classList.add("pointed");
   }
   readout.textContent = `${name}: ${parts.join(",  ")}`;
