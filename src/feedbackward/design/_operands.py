@@ -29,14 +29,14 @@ def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
 
 def promote_any(**values: Any) -> tuple[Tensor, ...]:
     """:func:`promote` for real or complex values."""
-    typed = {name: as_wide(value) for name, value in values.items() if not is_plain(value)}
-    plain = {name: as_wide(value) for name, value in values.items() if is_plain(value)}
+    device = next((value.device for value in values.values() if isinstance(value, Tensor)), None)
+    typed = {name: as_wide(value, device) for name, value in values.items() if not is_plain(value)}
+    plain = {name: as_wide(value, device) for name, value in values.items() if is_plain(value)}
     dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in typed.values()), torch.bool)
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
     if any(tensor.is_complex() for tensor in plain.values()):
         dtype = dtype.to_complex()
-    device = next((tensor.device for tensor in typed.values()), None)
     tensors = typed | plain
     return tuple(tensors[name].to(device=device, dtype=dtype) for name in values)
 
@@ -46,15 +46,14 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, int | float | complex) or not hasattr(value, "dtype")
 
 
-def as_wide(value: Any) -> Tensor:
-    """A tensor; what has no dtype of its own in double precision. One that is given stays on its device."""
+def as_wide(value: Any, device: torch.device | str | None = None) -> Tensor:
+    """A tensor as it is; what is none on ``device``, and in double precision where it has no dtype of its own."""
     if isinstance(value, Tensor):
         return value
-    if not is_plain(value):
-        return torch.as_tensor(value)
     if isinstance(value, int | float | complex):
-        return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
-    return torch.as_tensor(np.asarray(value))
+        dtype = torch.complex128 if isinstance(value, complex) else torch.float64
+        return torch.tensor(value, dtype=dtype, device=device)
+    return torch.as_tensor(np.asarray(value) if is_plain(value) else value, device=device)
 
 
 def check_range(function: str, name: str, value: Any, low: float, high: float, expected: str) -> None:
@@ -62,7 +61,7 @@ def check_range(function: str, name: str, value: Any, low: float, high: float, e
     offender = None
     if isinstance(value, int | float):
         offender = None if low < value < high else float(value)
-    elif readable(tensor := as_wide(value)):
+    elif readable(tensor := as_wide(value, "cpu")):
         outside = ~((tensor > low) & (tensor < high))  # written so that NaN is outside
         offender = tensor[outside][0].item() if outside.any() else None
     if offender is not None:
