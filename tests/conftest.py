@@ -25,6 +25,9 @@ if DEVICE == "pretended":
 
     pretended.install()
 
+if DEVICE == "cuda":  # what poisons fresh memory also warns of cuBLAS without it
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 if DEVICE != "cpu":
     import torch
 
@@ -34,6 +37,9 @@ if DEVICE != "cpu":
 def pytest_configure(config: pytest.Config) -> None:
     if DEVICE == "pretended":  # of torch's mse_loss, called from outside its own dispatch
         config.addinivalue_line("filterwarnings", "ignore:An output with one or more elements was resized:UserWarning")
+    if DEVICE == "cuda":  # of operators of torch's that tests use, and of torch.nn's layers with weights from elsewhere
+        config.addinivalue_line("filterwarnings", "ignore:.* does not have a deterministic implementation:UserWarning")
+        config.addinivalue_line("filterwarnings", "ignore:RNN module weights are not part of single:UserWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
