@@ -47,12 +47,15 @@ def is_plain(value: Any) -> bool:
 
 
 def as_wide(value: Any, device: torch.device | str | None = None) -> Tensor:
-    """A tensor as it is; what is none on ``device``, and in double precision where it has no dtype of its own."""
+    """A tensor as it is; what is none on ``device``, and in double precision where it has no dtype of its own.
+
+    A number is written by the device that wants it: a copy would wait for it, and no CUDA graph captures one.
+    """
     if isinstance(value, Tensor):
         return value
     if isinstance(value, int | float | complex):
         dtype = torch.complex128 if isinstance(value, complex) else torch.float64
-        return torch.tensor(value, dtype=dtype, device=device)
+        return torch.full((), value, dtype=dtype, device=device)
     return torch.as_tensor(np.asarray(value) if is_plain(value) else value, device=device)
 
 
