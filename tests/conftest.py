@@ -2,7 +2,7 @@
 
 Tensors are made on the CPU, or, with ``FEEDBACKWARD_TEST_DEVICE=cuda``, on a GPU: torch's default device is what tests
 use where they name none. ``pretended`` is a GPU that is not there (`pretended`). Tests of what is the CPU's alone are
-marked ``cpu`` and skipped elsewhere.
+marked ``cpu`` and skipped elsewhere; what torch has no counterpart of on a pretended GPU is marked ``genuine``.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if DEVICE != "cpu":
-        elsewhere = pytest.mark.skip(reason="of the CPU alone")
-        for item in items:
-            if item.get_closest_marker("cpu"):
-                item.add_marker(elsewhere)
+    reasons = {"cpu": "of the CPU alone", "genuine": "needs a GPU that is there"}
+    skipped = {"cpu": (), "cuda": ("cpu",), "pretended": ("cpu", "genuine")}[DEVICE]
+    for item in items:
+        for name in skipped:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reasons[name]))
 
 
 INSTRUCTION_SETS = {
