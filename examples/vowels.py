@@ -56,7 +56,7 @@ class Utterances(NamedTuple):
 def load() -> tuple[Utterances, Utterances]:
     """The utterances to learn from, and those to be asked about; coefficients scaled by the former's spread."""
     with np.load(DATA) as stored:
-        arrays = {name: torch.from_numpy(stored[name]) for name in stored.files}
+        arrays = {name: torch.as_tensor(stored[name]) for name in stored.files}
     mean, spread = arrays["frames_train"].mean(0), arrays["frames_train"].std(0)
     parts = []
     for part in ("train", "test"):
@@ -68,7 +68,7 @@ def load() -> tuple[Utterances, Utterances]:
 
 def mean_over(y: Tensor, lengths: Tensor) -> Tensor:
     """The mean (B, n) over each sequence of y (T, B, n), whose padding counts for nothing."""
-    inside = torch.arange(len(y))[:, None] < lengths
+    inside = torch.arange(len(y), device=lengths.device)[:, None] < lengths
     return (y * inside[..., None]).sum(0) / lengths[:, None]
 
 

@@ -2,7 +2,7 @@
 
 Tensors are made on the CPU, or, with ``FEEDBACKWARD_TEST_DEVICE=cuda``, on a GPU: torch's default device is what tests
 use where they name none. ``pretended`` is a GPU that is not there (`pretended`). Tests of what is the CPU's alone are
-marked ``cpu`` and skipped elsewhere.
+marked ``cpu`` and skipped elsewhere; what torch has no counterpart of on a pretended GPU is marked ``genuine``.
 """
 
 from __future__ import annotations
@@ -25,23 +25,33 @@ if DEVICE == "pretended":
 
     pretended.install()
 
+if DEVICE == "cuda":  # what poisons fresh memory also warns of cuBLAS without it
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 if DEVICE != "cpu":
     import torch
 
     torch.set_default_device("cuda")
+    torch._C._get_default_device = lambda: "cuda"  # tensors on it are printed as the examples of docstrings have them
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if DEVICE == "pretended":  # of torch's mse_loss, called from outside its own dispatch
         config.addinivalue_line("filterwarnings", "ignore:An output with one or more elements was resized:UserWarning")
+    if DEVICE == "cuda":  # of operators of torch's that tests use, and of torch.nn's layers with weights from elsewhere
+        config.addinivalue_line("filterwarnings", "ignore:.* does not have a deterministic implementation:UserWarning")
+        config.addinivalue_line("filterwarnings", "ignore:RNN module weights are not part of single:UserWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if DEVICE != "cpu":
-        elsewhere = pytest.mark.skip(reason="of the CPU alone")
-        for item in items:
-            if item.get_closest_marker("cpu"):
-                item.add_marker(elsewhere)
+    reasons = {"cpu": "of the CPU alone", "genuine": "needs a GPU that is there"}
+    skipped = {"cpu": (), "cuda": ("cpu",), "pretended": ("cpu", "genuine")}[DEVICE]
+    for item in items:
+        if item.name == "feedbackward.engine.explain.explain_cell":  # the example shows what is said of the CPU
+            item.add_marker("cpu")
+        for name in skipped:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reasons[name]))
 
 
 INSTRUCTION_SETS = {

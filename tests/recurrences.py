@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from scanning import Outcome, assert_same, gradients_of, learnable, loss_of, tensors_of
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import feedbackward as fb
 
@@ -49,6 +50,12 @@ def first_state(layer: Any, batch: int | None, dtype: torch.dtype = torch.float6
     h = randn(*lead, layer.proj_size or layer.hidden_size, dtype=dtype)
     is_lstm = isinstance(layer, (nn.LSTM, fb.nn.LSTM))
     return (h, randn(*lead, layer.hidden_size, dtype=dtype)) if is_lstm else h
+
+
+def packed_of(sequences: Sequence[Tensor], *, enforce_sorted: bool = False) -> PackedSequence:
+    """torch's pack_sequence, which counts on the default device, and wants the counts on the CPU."""
+    with torch.device("cpu"):
+        return pack_sequence(sequences, enforce_sorted=enforce_sorted)
 
 
 def widened(tree: Any) -> Any:

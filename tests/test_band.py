@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import feedbackward as fb
 
-METHODS = ("native", "sparse", "index")
+METHODS = ("native", pytest.param("sparse", marks=pytest.mark.genuine), "index")
 WIDTHS = [(0, 0), (1, 1), (2, 0), (0, 3), (4, 1), (9, 7)]
 
 

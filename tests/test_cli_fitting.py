@@ -19,6 +19,8 @@ from feedbackward.cli.fitting.learn import _TimeDomain
 from feedbackward.cli.fitting.transfer import measure_transfer
 from feedbackward.design import pole_radius
 
+pytestmark = pytest.mark.cpu  # the command computes there
+
 
 @pytest.mark.parametrize("sections", [1, 2, 5])
 def test_raw_numbers_and_knobs_invert_each_other(sections: int) -> None:

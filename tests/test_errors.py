@@ -207,7 +207,8 @@ def test_other_devices_are_named():
         ):
             refused(function, NotImplementedError, call, "xpu", "CPU", "CUDA", ".cpu()")
         on_gpu = torch.empty(10, device="cuda")
-        refused("lfilter", ValueError, lambda: fb.lfilter(B, A, on_gpu), "x", "cuda", "cpu", "b")
+        here = [torch.empty(n, device="cpu") for n in (3, 2)]
+        refused("lfilter", ValueError, lambda: fb.lfilter(*here, on_gpu), "x", "cuda", "cpu", "b")
 
 
 def test_the_same_error_under_compile_and_vmap():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cases
+import numpy as np
 import pytest
 import torch
 from closeness import near, recurrence_bound
@@ -122,6 +123,7 @@ def test_dtypes_promote_as_in_torch():
     x = torch.randn(4, 50)
     assert fb.linear_recurrence(0.5, x).dtype == torch.float32
     assert fb.linear_recurrence(0.5j, x).dtype == torch.complex64
+    assert torch.equal(fb.linear_recurrence(np.complex64(0.5j), x), fb.linear_recurrence(0.5j, x))
     assert fb.linear_recurrence(torch.tensor(0.5, dtype=torch.float64), x).dtype == torch.float32  # a 0-d tensor yields
     assert fb.linear_recurrence(torch.rand(4, dtype=torch.float64), x).dtype == torch.float64
     assert fb.linear_recurrence(torch.rand(4, dtype=torch.complex64), x.double()).dtype == torch.complex128

@@ -18,6 +18,8 @@ from feedbackward.ops import library
 DTYPES = (torch.float32, torch.float64)
 LANES = (1, 3, 5, 16, 17, 130, 200)  # tiles of 1, 8, 16 and 64 lanes, full or not; test_machine_tiles has wider ones
 
+pytestmark = pytest.mark.cpu  # the machine is the native kernels'
+
 
 POINTWISE = {
     "copy": lambda a: a,

@@ -6,6 +6,8 @@ import pytest
 import torch
 from machine import Assembler, integrator, run
 
+pytestmark = pytest.mark.cpu  # the machine is the native kernels'
+
 
 def spoiled(change) -> Assembler:
     p, _ = integrator()

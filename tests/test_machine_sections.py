@@ -10,6 +10,8 @@ from machine import Assembler, run
 LANES = (1, 3, 8, 17)
 STEPS = (1, 2, 17, 63, 64, 65, 1025, 2500)  # around a vector, the parts of a sum and a chunk
 
+pytestmark = pytest.mark.cpu  # the machine is the native kernels'
+
 
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("lanes", LANES)

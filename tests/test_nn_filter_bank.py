@@ -251,6 +251,7 @@ def test_errors(call, error: type[Exception], sentence: str) -> None:
     assert str(raised.value) == sentence
 
 
+@pytest.mark.cpu  # on a GPU nobody waits for numbers to look at them
 def test_a_diverged_weight_is_named() -> None:
     bank = FilterBank(2, FS)
     with torch.no_grad():

@@ -8,6 +8,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from feedbackward.ops import product
 from feedbackward.ops.product import multiply
 
+pytestmark = pytest.mark.cpu  # elsewhere products are torch's
+
 SHAPES = [
     (1, 1, 1), (7, 9, 5), (8, 32, 256), (9, 33, 257), (16, 64, 511), (130, 97, 600), (257, 128, 1024), (2049, 31, 64),
     (3, 1000, 300), (1000, 3, 2000), (64, 4097, 33), (5, 1, 70000),

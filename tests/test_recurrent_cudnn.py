@@ -96,6 +96,7 @@ def test_transforms_go_through_the_scan(ran):
     assert bool(moved.any())
 
 
+@pytest.mark.cpu
 def test_on_the_cpu_the_scan_computes(monkeypatch):
     reasons = []
     original = cudnn.uncovered

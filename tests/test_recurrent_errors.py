@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from recurrences import CLASSES, KINDS
+from recurrences import CLASSES, KINDS, packed_of
 from torch import nn
-from torch.nn.utils.rnn import pack_sequence
 
 import feedbackward as fb
 
@@ -257,16 +256,16 @@ def test_lengths_of_one_sequence_without_a_batch() -> None:
 
 
 def test_a_packed_sequence_has_lengths_of_its_own() -> None:
-    packed = pack_sequence([zeros(4, X), zeros(2, X)])
+    packed = packed_of([zeros(4, X), zeros(2, X)], enforce_sorted=True)
     with pytest.raises(ValueError, match=r"^GRU: a PackedSequence has lengths of its own; leave lengths out$"):
         fb.nn.GRU(X, H)(packed, lengths=[4, 2])
     with pytest.raises(ValueError, match=r"^GRU: hx has shape \(1, 3, 4\), expected \(1, 2, 4\)"):
         fb.nn.GRU(X, H)(packed, zeros(1, 3, H))
-    turned = pack_sequence([zeros(2, X), zeros(4, X)], enforce_sorted=False)
+    turned = packed_of([zeros(2, X), zeros(4, X)])
     with pytest.raises((ValueError, TypeError), match=r"^GRU: hx "):
         fb.nn.GRU(X, H)(turned, zeros(1, 1, H))
     with pytest.raises(ValueError, match=r"^GRU: input has shape \(4, 1, 2\), expected \(\.\.\., 3\)"):
-        fb.nn.GRU(X, H)(pack_sequence([zeros(4, 2)]))
+        fb.nn.GRU(X, H)(packed_of([zeros(4, 2)]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -388,7 +387,7 @@ def test_half_precision_is_refused(kind: str) -> None:
 
 
 def test_states_of_an_unsorted_packed_sequence_are_not_cut() -> None:
-    packed = pack_sequence([zeros(2, X), zeros(4, X)], enforce_sorted=False)
+    packed = packed_of([zeros(2, X), zeros(4, X)])
     for state in (zeros(1, 3, H), zeros(1, 2), (zeros(1, 2, H),)):
         with pytest.raises((ValueError, TypeError), match=r"^RNN: hx (has shape|is a tuple)"):
             fb.nn.RNN(X, H)(packed, state)

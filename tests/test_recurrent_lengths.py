@@ -13,6 +13,7 @@ from recurrences import (
     KINDS,
     first_state,
     outcome,
+    packed_of,
     randn,
     sequence,
     twins,
@@ -20,7 +21,7 @@ from recurrences import (
 )
 from scanning import assert_same, tensors_of
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 import feedbackward as fb
 
@@ -161,7 +162,7 @@ def test_packed_sequences_in_and_out(kind: str, is_sorted: bool) -> None:
         mine, theirs = twins(kind[:4].strip(), **settings, **more)
         for state in (first_state(mine, 6), None):
             data = randn(7, 6, INPUT)
-            packed = pack_padded_sequence(data, torch.tensor(lengths), enforce_sorted=is_sorted)
+            packed = pack_padded_sequence(data, lengths, enforce_sorted=is_sorted)
 
             def run(layer: Any, data: Tensor, state: Any, packed: PackedSequence = packed) -> tuple:
                 output, last = layer(PackedSequence(data, *packed[1:]), state)
@@ -179,7 +180,7 @@ def test_packed_sequences_in_and_out(kind: str, is_sorted: bool) -> None:
 def test_packed_sequences_of_many_lanes() -> None:
     mine, theirs = twins("GRU", **BOTH_WAYS)
     sequences = [randn(1 + (11 * k) % 17, INPUT) for k in range(70)]
-    packed = pack_sequence(sequences, enforce_sorted=False)
+    packed = packed_of(sequences)
     (mine_out, mine_last), (their_out, their_last) = mine(packed), theirs(packed)
     torch.testing.assert_close(mine_out.data, their_out.data)
     torch.testing.assert_close(mine_last, their_last)
@@ -190,7 +191,7 @@ def test_packed_sequences_with_all_states() -> None:
     """States come padded, in the same order as h_n."""
     layer = fb.nn.RNN(INPUT, HIDDEN, 2, dtype=torch.float64)
     x, lengths = randn(7, 3, INPUT), [2, 7, 4]
-    packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
+    packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
     output, last, states = layer(packed, return_all_states=True)
     expected = layer(x, lengths=lengths, return_all_states=True)
     torch.testing.assert_close(pad_packed_sequence(output)[0], expected[0])

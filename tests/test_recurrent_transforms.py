@@ -218,7 +218,7 @@ def test_other_dtypes_and_devices(name: str) -> None:
     same(y.double(), layer(x)[0], 1e-5)
     same(single.double()(x)[0], layer(x)[0], 1e-5)
     assert all(p.is_meta for p in copy.deepcopy(layer).to("meta").parameters())
-    empty = copy.deepcopy(layer).to("meta").to_empty(device="cpu")
+    empty = copy.deepcopy(layer).to("meta").to_empty(device=x.device)
     empty.reset_parameters()
     assert all(p.isfinite().all() for p in empty.parameters())
     empty.load_state_dict(layer.state_dict())
@@ -233,7 +233,7 @@ def test_autocast_leaves_the_recurrence_in_its_precision(kind: str, dtype: torch
     x = torch.randn(6, 2, INPUT).requires_grad_()
     expected = layer(x)
     truth = torch.autograd.grad(total(expected), [x, *layer.parameters()])
-    with torch.autocast("cpu", dtype=dtype):
+    with torch.autocast(x.device.type, dtype=dtype):
         found = layer(x)
     gradients = torch.autograd.grad(total(found), [x, *layer.parameters()])
     assert all(t.dtype == torch.float32 for t in tensors_of(found))
@@ -246,7 +246,7 @@ def test_autocast_before_the_layer(kind: str) -> None:
     """What comes in a narrow dtype from an earlier layer is widened, as torch.nn's layers do."""
     below, layer = torch.nn.Linear(INPUT, INPUT), CLASSES[kind](INPUT, 4)
     x = torch.randn(6, 2, INPUT)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
         narrow = below(x)
         found = layer(narrow)
     assert narrow.dtype == torch.bfloat16

@@ -20,14 +20,17 @@ HERE = Path(__file__).parent
 GIGABYTE = 2**30
 
 
+@pytest.mark.cpu
 def test_each_instruction_set(instruction_set):
     run_battery("battery.py", instruction_set, 2)
 
 
+@pytest.mark.cpu
 def test_two_processes_and_any_number_of_threads_compute_the_same_bits():
     assert run_battery("battery.py", "baseline", 1) == run_battery("battery.py", "baseline", 2)
 
 
+@pytest.mark.cpu
 def test_an_unknown_instruction_set_is_refused():
     code = "import torch, feedbackward as fb; fb.lfilter(torch.ones(1), torch.ones(1), torch.ones(3))"
     result = subprocess.run(
@@ -182,6 +185,7 @@ def test_many_python_threads_at_once():
     assert right == [True] * 60
 
 
+@pytest.mark.cpu
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_can_filter():
     """A data loader forks after the parent has used its threads; the child must neither hang nor crash."""
@@ -284,7 +288,7 @@ def test_more_than_two_to_the_31_elements(layout):
 def test_half_precision_under_autocast_is_computed_in_float32(filtered, narrow):
     b, a = torch.tensor([0.2, 0.3, 0.1]), torch.tensor([1.0, -0.5, 0.25])
     x = torch.randn(3, 50).to(narrow).requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
         y = filtered(b, a, x)
     wide = x.detach().float().requires_grad_()
     expected = filtered(b, a, wide)

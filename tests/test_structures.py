@@ -235,7 +235,7 @@ def test_equal_generators_give_equal_matrices(structure: Structure, n: int) -> N
     for initialize in (structure.uniform_, structure.orthogonal_):
         weights = [torch.empty(structure.weight_shape(n)) for _ in range(2)]
         for weight in weights:
-            initialize(weight, torch.Generator().manual_seed(1))
+            initialize(weight, torch.Generator(weight.device).manual_seed(1))
         assert torch.equal(*weights)
 
 

@@ -235,6 +235,7 @@ def test_compile_with_changing_lengths():
 @pytest.mark.skipif(
     shutil.which("openssl") is None, reason="PyTorch's inductor calls openssl, which is not on the PATH"
 )
+@pytest.mark.genuine
 def test_compile_with_inductor():
     """The default backend, forward and backward, between operators that it fuses."""
     torch._dynamo.reset()

@@ -58,6 +58,7 @@ def install() -> None:
     for name, value in of_module.items():
         setattr(torch.cuda, name, value)
     torch.backends.cudnn.is_acceptable = lambda tensor: False
+    torch.UntypedStorage.clone = _cloned
     torch.serialization.register_package(5, lambda storage: None, _restored)
     _write_out()
     if os.environ.get("TRITON_INTERPRET") == "1":
@@ -70,12 +71,22 @@ def install() -> None:
 
 def _compute_natively() -> None:
     """The library's operators on CUDA tensors are those for the CPU."""
+    import torch
+
     from feedbackward.ops import device
     from feedbackward.ops import library as library  # which registers them
 
     device.takes = lambda tensor: False
     for registered in device._libraries:
         registered._destroy()
+    ours = torch.library.Library("feedbackward", "IMPL")
+    _kept.append(ours)
+    ours.impl("multiply", _missing, "CUDA")
+
+
+def _missing(*arguments: Any) -> Any:
+    """What has no kernel for GPUs has none for pretended ones."""
+    raise NotImplementedError("feedbackward::multiply is of the CPU alone")
 
 
 def _built() -> Path:
@@ -94,6 +105,14 @@ def _built() -> Path:
         subprocess.run(command + includes + libraries, check=True)
         made.replace(library)
     return library
+
+
+def _cloned(storage: Any) -> Any:
+    """A copy on the same GPU, for copies of modules: torch asks its own build for one."""
+    import torch
+
+    whole = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+    return whole.clone().untyped_storage()
 
 
 def _restored(storage: Any, location: str) -> Any:

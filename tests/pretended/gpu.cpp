@@ -131,7 +131,8 @@ class Call {
 public:
     explicit Call(const std::string& name)
         : copies_(name == "aten::copy_"),
-          indexes_(name.rfind("aten::index", 0) == 0 || name.rfind("aten::_index_put", 0) == 0),
+          indexes_(name == "aten::index" || name == "aten::_unsafe_index" || name.rfind("aten::index_put", 0) == 0 ||
+                   name == "aten::_index_put_impl_"),
           ours_(name.rfind("feedbackward::", 0) == 0) {}
 
     IValue lend(const IValue& value) {
@@ -147,8 +148,11 @@ public:
                 list.push_back(t ? std::optional(lend(*t)) : t);
             return list;
         }
-        if (value.isGenerator() && value.toGenerator().device().is_cuda())
-            return static_cast<Random*>(value.toGenerator().unsafeGetGeneratorImpl())->numbers;
+        if (value.isGenerator()) {
+            at::Generator given = value.toGenerator();
+            TORCH_CHECK(given.device().is_cuda(), "Expected a 'cuda' device type for generator but found 'cpu'");
+            return static_cast<Random*>(given.unsafeGetGeneratorImpl())->numbers;
+        }
         if (value.isDevice() && value.toDevice().is_cuda()) {
             meet(value.toDevice());
             return Device(c10::kCPU);

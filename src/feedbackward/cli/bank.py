@@ -25,6 +25,7 @@ import feedbackward as fb
 
 from . import audio, pictures
 from .console import progress
+from .device import on_cpu
 from .errors import Refused
 from .folder import staged
 
@@ -36,6 +37,7 @@ _VALUES = 1 << 22  # filter outputs held at a time, 16 MB
 _COLUMNS = 1600  # of the picture
 
 
+@on_cpu()
 def bank(
     path: Path,
     out: Path,

@@ -12,6 +12,7 @@ from torch import nn
 import feedbackward as fb
 
 from . import state_dict
+from .device import on_cpu
 from .errors import Refused
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Request:
     seed: int
 
 
+@on_cpu()
 def explain(request: Request, out: Path | None, *, console: Console) -> None:
     """Print the explanation, and write its page.
 

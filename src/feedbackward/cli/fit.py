@@ -15,6 +15,7 @@ import feedbackward as fb
 
 from . import audio, pictures, report
 from .console import progress
+from .device import on_cpu
 from .errors import Refused
 from .fitting.equalizer import Equalizer
 from .fitting.learn import Learned, learn
@@ -42,6 +43,7 @@ class Fit(NamedTuple):
     notes: list[str]
 
 
+@on_cpu()
 def fit(
     dry_path: Path,
     wet_path: Path,

@@ -29,8 +29,8 @@ def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
 
 def promote_any(**values: Any) -> tuple[Tensor, ...]:
     """:func:`promote` for real or complex values."""
-    typed = {name: as_wide(value) for name, value in values.items() if not is_plain(value)}
-    device = next((tensor.device for tensor in typed.values()), None)
+    device = next((value.device for value in values.values() if isinstance(value, Tensor)), None)
+    typed = {name: as_wide(value, device) for name, value in values.items() if not is_plain(value)}
     plain = {name: as_wide(value, device) for name, value in values.items() if is_plain(value)}
     dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in typed.values()), torch.bool)
     if not (dtype.is_floating_point or dtype.is_complex):
@@ -46,19 +46,17 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, int | float | complex) or not hasattr(value, "dtype")
 
 
-def as_wide(value: Any, device: torch.device | None = None) -> Tensor:
-    """A tensor; what has no dtype of its own in double precision. One that is given stays on its device.
+def as_wide(value: Any, device: torch.device | str | None = None) -> Tensor:
+    """A tensor as it is; what is none on ``device``, and in double precision where it has no dtype of its own.
 
-    A number is written by the ``device`` that wants it: a copy would wait for it, and no CUDA graph captures one.
+    A number is written by the device that wants it: a copy would wait for it, and no CUDA graph captures one.
     """
     if isinstance(value, Tensor):
         return value
-    if not is_plain(value):
-        return torch.as_tensor(value)
     if isinstance(value, int | float | complex):
         dtype = torch.complex128 if isinstance(value, complex) else torch.float64
         return torch.full((), value, dtype=dtype, device=device)
-    return torch.as_tensor(np.asarray(value))
+    return torch.as_tensor(np.asarray(value) if is_plain(value) else value, device=device)
 
 
 def check_range(function: str, name: str, value: Any, low: float, high: float, expected: str) -> None:
@@ -66,7 +64,7 @@ def check_range(function: str, name: str, value: Any, low: float, high: float, e
     offender = None
     if isinstance(value, int | float):
         offender = None if low < value < high else float(value)
-    elif readable(tensor := as_wide(value)):
+    elif readable(tensor := as_wide(value, "cpu")):
         outside = ~((tensor > low) & (tensor < high))  # written so that NaN is outside
         offender = tensor[outside][0].item() if outside.any() else None
     if offender is not None:

@@ -73,14 +73,14 @@ def tf2sos(b: Any, a: Any) -> Tensor:
             raise ValueError(f"tf2sos: {name} starts with a zero or is empty, expected {name}[..., 0] different from 0")
     sections = max(1, math.ceil((max(b.shape[-1], a.shape[-1]) - 1) / 2))
     shape = torch.broadcast_shapes(b.shape[:-1], a.shape[:-1])
-    flat_b = b.detach().double().expand(*shape, -1).reshape(-1, b.shape[-1])
-    flat_a = a.detach().double().expand(*shape, -1).reshape(-1, a.shape[-1])
+    flat_b = b.detach().double().cpu().expand(*shape, -1).reshape(-1, b.shape[-1])
+    flat_a = a.detach().double().cpu().expand(*shape, -1).reshape(-1, a.shape[-1])
     rows = [_factor(one_b, one_a, sections) for one_b, one_a in zip(flat_b, flat_a, strict=True)]
-    return torch.stack(rows).reshape(*shape, sections, 6).to(b.dtype)
+    return torch.stack(rows).reshape(*shape, sections, 6).to(b)
 
 
 def _factor(b: Tensor, a: Tensor, sections: int) -> Tensor:
-    """One filter: (sections, 6)."""
+    """One filter, on the CPU, where its roots are sorted: (sections, 6)."""
     poles, zeros = _pairs(_roots(a), sections), _pairs(_roots(b), sections)
     poles.sort(key=lambda pair: abs(1 - max(abs(root) for root in pair)))
     rows: list[list[float]] = []
@@ -88,7 +88,7 @@ def _factor(b: Tensor, a: Tensor, sections: int) -> Tensor:
         nearest = min(zeros, key=lambda zero: sum(abs(p - z) for p, z in zip(pole, zero, strict=True)))
         zeros.remove(nearest)
         rows.insert(0, [*_quadratic(nearest), *_quadratic(pole)])
-    sos = torch.tensor(rows, dtype=torch.float64)
+    sos = torch.tensor(rows, dtype=torch.float64, device="cpu")
     sos[0, :3] *= b[0] / a[0]
     return sos
 
@@ -97,7 +97,7 @@ def _roots(c: Tensor) -> list[complex]:
     order = len(c) - 1
     if order == 0:
         return []
-    companion = torch.diag(torch.ones(order - 1, dtype=c.dtype), -1)
+    companion = torch.diag(torch.ones(order - 1, dtype=c.dtype, device="cpu"), -1)
     companion[0] = -c[1:] / c[0]
     roots: list[complex] = torch.linalg.eigvals(companion).tolist()
     return roots

@@ -201,7 +201,7 @@ def _grid(
         steps = worN - 1 if include_nyquist and not whole and worN > 1 else worN
         last = fs if whole else fs / 2
         return torch.arange(worN, dtype=torch.float64, device=like.device) * (last / steps)
-    w = as_wide(worN).to(like.device)
+    w = as_wide(worN, like.device).to(like.device)
     if w.ndim != 1:
         raise ValueError(f"{function}: the frequencies have shape {tuple(w.shape)}, expected one axis")
     return w.to(torch.float64)

@@ -21,7 +21,7 @@ from .ir import Graph, Matrix, Program, Value
 from .move import MOVES, move
 from .nodes import Feed, Lowered, Misfit, Weights, base_name, is_pointwise, name_of, number_of, part_of
 from .pointwise import POINTWISE, Formula
-from .trace import Trace
+from .trace import CPU, Trace
 
 OUTSIDE, SEQUENCE, LOOP = range(3)  # what a node depends on: parameters, x, the state
 
@@ -59,7 +59,8 @@ def lower(trace: Trace) -> Lowering:
     misfit: Misfit | None = None
     for axes in range(common, -1, -1):
         try:
-            return Lowerer(trace, axes).run()
+            with CPU:  # where positions are computed, whatever the default device
+                return Lowerer(trace, axes).run()
         except Misfit as error:
             misfit = error
     assert misfit is not None

@@ -19,7 +19,7 @@ from .lower import lower
 from .move import MOVES
 from .nodes import base_name
 from .outside import split
-from .trace import CPU, Spec, Trace, apart, trace
+from .trace import CPU, Spec, Trace, apart, default_device, trace
 
 _MOST = 256  # cells that are remembered
 _IN_ORDER = tuple(range(64))
@@ -177,7 +177,8 @@ def _result_of(place: int, node: fx.Node, lanes: tuple[int, ...]) -> _Result:
 
 def _surroundings(device: str) -> tuple[Any, ...]:
     """What a cell's operators depend on besides their arguments."""
-    return torch.is_autocast_enabled(device), torch.get_autocast_dtype(device), torch.get_default_dtype()
+    of_autocast = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    return *of_autocast, torch.get_default_dtype(), default_device()
 
 
 _known: OrderedDict[Any, Prepared] = OrderedDict()

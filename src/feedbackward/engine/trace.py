@@ -20,8 +20,14 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch._guards import tracing
 from torch.autograd import forward_ad
 from torch.fx import traceback as fx_traceback
-from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode_temporarily  # type: ignore[attr-defined]
+from torch.overrides import (  # type: ignore[attr-defined]
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _len_torch_function_stack,
+    _pop_mode_temporarily,
+)
 from torch.utils import _pytree as pytree
+from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _disable_current_modes
 
 from ..trees import Tree, flatten
@@ -118,7 +124,10 @@ def is_tracing() -> bool:
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
-    """Outside of every transform, mode and trace, and of gradients; torch's log of explained errors is silent."""
+    """Outside of every transform, mode and trace, and of gradients; torch's log of explained errors is silent.
+
+    The default device stays: a cell makes its tensors there.
+    """
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True
     _tracing.depth = getattr(_tracing, "depth", 0) + 1
@@ -140,10 +149,19 @@ def apart() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_function_modes() -> Iterator[None]:
+    default = default_device()
     with contextlib.ExitStack() as modes:
         for _ in range(_len_torch_function_stack()):
             modes.enter_context(_pop_mode_temporarily())
+        if default is not None:
+            modes.enter_context(default)
         yield
+
+
+def default_device() -> torch.device | None:
+    """Where torch makes tensors for which no device is named, if the user has chosen one."""
+    modes = reversed(_get_current_function_mode_stack())
+    return next((mode.device for mode in modes if isinstance(mode, DeviceContext)), None)
 
 
 def _dummies(specs: Sequence[Spec], device: torch.device) -> list[Tensor]:
@@ -152,7 +170,7 @@ def _dummies(specs: Sequence[Spec], device: torch.device) -> list[Tensor]:
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
     if device == CPU:
-        return [torch.empty(shape, dtype=dtype) for shape, dtype in specs]
+        return [torch.empty(shape, dtype=dtype, device=CPU) for shape, dtype in specs]
     with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True):
         return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in specs]
 

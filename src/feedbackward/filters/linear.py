@@ -5,7 +5,8 @@ h[t] = decay[t] h[t-1] + x[t],    h[-1] = initial
 
 from __future__ import annotations
 
-from numbers import Number
+from numbers import Complex, Number, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,10 @@ def linear_recurrence(decay: Tensor | complex, x: Tensor, initial: Tensor | None
     """
     if isinstance(decay, Number) and not isinstance(decay, bool) and isinstance(x, Tensor):
         dtype = torch.promote_types(x.dtype, torch.float32)
-        decay = torch.tensor(decay, dtype=to_complex(dtype) if isinstance(decay, complex) else dtype, device=x.device)
+        number: Any = decay
+        is_complex = isinstance(decay, Complex) and not isinstance(decay, Real)
+        number, dtype = (complex(number), to_complex(dtype)) if is_complex else (float(number), dtype)
+        decay = torch.full((), number, dtype=dtype, device=x.device)  # made where x is; torch.tensor copies it there
     rate, x, initial = tensors_of("linear_recurrence", {"decay": decay, "x": x}, initial=initial)
     x, (rate, initial) = unify("linear_recurrence", x, [rate, initial], None)
     dim, shape = shapes.of_linear_recurrence(

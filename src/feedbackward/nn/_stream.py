@@ -47,11 +47,11 @@ def check_shape(name: str, shape: Any) -> tuple[int, ...]:
 
 
 def wide(name: str, argument: str, value: Any) -> Tensor:
-    """Given coefficients as a detached tensor in float64; raise where they are complex."""
+    """Given coefficients in float64, detached, on the CPU, where they are looked at; raise where they are complex."""
     tensor = as_wide(value).detach()
     if tensor.is_complex():
         raise TypeError(f"{name}: {argument} is complex, expected real coefficients")
-    return tensor.to(torch.float64)
+    return tensor.to("cpu", torch.float64)
 
 
 def check_dtypes(name: str, dtype: torch.dtype | None, compute_dtype: torch.dtype | None) -> None:

@@ -82,17 +82,16 @@ class FilterBank(nn.Module):
     ) -> None:
         super().__init__()
         check_dtypes("FilterBank", dtype, compute_dtype)
-        self._bank = bank = Bank.of(torch, filters, sample_rate, kind, low, high, scale)
+        with torch.device("cpu"):  # where numbers are looked at, also if the weights shall have none yet
+            self._bank = bank = Bank.of(torch, filters, sample_rate, kind, low, high, scale)
+            frequency = space(*bank.centers, filters, scale)
+            bandwidth = bank.clipped(torch, bandwidths(*bank.centers, filters, scale))
         self.filters, self.sample_rate, self.kind = filters, sample_rate, kind
         self.low, self.high, self.scale, self.compute_dtype = low, bank.high, scale, compute_dtype
         self.raw_frequency = nn.Parameter(torch.empty(filters, device=device, dtype=dtype))
         self.raw_bandwidth = nn.Parameter(torch.empty(filters, device=device, dtype=dtype))
         self.gain_db = nn.Parameter(torch.empty(filters, device=device, dtype=dtype)) if bank.has_gain else None
-        self.initialize(
-            space(*bank.centers, filters, scale),
-            bank.clipped(torch, bandwidths(*bank.centers, filters, scale)),
-            gain_db if bank.has_gain else None,
-        )
+        self.initialize(frequency, bandwidth, gain_db if bank.has_gain else None)
 
     @property
     def frequency(self) -> Tensor:
@@ -183,7 +182,7 @@ class FilterBank(nn.Module):
         )
 
     def _broadcast(self, name: str, value: Any, low: float, high: float) -> Tensor:
-        wanted = torch.as_tensor(value, dtype=torch.float64).cpu()
+        wanted = torch.as_tensor(value, dtype=torch.float64, device="cpu")
         if wanted.ndim > 1 or wanted.numel() not in (1, self.filters):
             raise ValueError(f"FilterBank: {name} has shape {tuple(wanted.shape)}, expected () or ({self.filters},)")
         outside = ~((wanted > low) & (wanted < high))

@@ -132,7 +132,7 @@ def _product(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:
 def _words(n: int, lower: int) -> Tensor:
     """Sequence 0 times matrix 0 is output 0, in the encoding of core/feedbackward.h."""
     sequence, output = (3, 0, n, 0), (4, 0, n, 0)
-    return torch.tensor([2, 1, 0, *sequence, *output, operations()["banded"], n, 1, 0, 0, lower, 0, 0])
+    return torch.tensor([2, 1, 0, *sequence, *output, operations()["banded"], n, 1, 0, 0, lower, 0, 0], device="cpu")
 
 
 def _fake(x: Tensor, weight: Tensor, lower: int, upper: int) -> Tensor:

@@ -249,7 +249,7 @@ def _state(
 
 
 def _lengths(name: str, given: Any, x: Tensor) -> Tensor:
-    lengths = torch.as_tensor(given)
+    lengths = torch.as_tensor(given, device="cpu")  # where they are read
     lengths = lengths.long() if isinstance(given, Sequence) and not given else lengths  # nothing says its dtype
     steps, batch = x.shape[:2]
     if tuple(lengths.shape) != (batch,) or lengths.dtype.is_floating_point or lengths.dtype == torch.bool:

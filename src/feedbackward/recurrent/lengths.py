@@ -28,8 +28,8 @@ class Group:
     """Sequences of similar lengths.
 
     Attributes:
-        members: Which of the batch they are, longest first.
-        lengths: How long each is.
+        members: Which of the batch they are, longest first, on the CPU.
+        lengths: How long each is, on the CPU.
     """
 
     members: Tensor
@@ -45,11 +45,15 @@ class Group:
         """(steps, sequences, 1), on the CPU: which elements there are; None where all are."""
         if int(self.lengths[-1]) == self.steps:
             return None
-        return (torch.arange(self.steps).unsqueeze(1) < self.lengths).unsqueeze(-1)
+        return (self._times < self.lengths).unsqueeze(-1)
 
     def places(self, batch: int) -> Tensor:
-        """Where elements (steps * sequences,) lie among (T * batch,)."""
-        return (torch.arange(self.steps).unsqueeze(1) * batch + self.members).flatten()
+        """Where elements (steps * sequences,) lie among (T * batch,), on the CPU."""
+        return (self._times * batch + self.members).flatten()
+
+    @property
+    def _times(self) -> Tensor:
+        return torch.arange(self.steps, device="cpu").unsqueeze(1)
 
 
 def groups_of(lengths: Tensor) -> list[Group]:

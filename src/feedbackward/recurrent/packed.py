@@ -15,7 +15,7 @@ def lengths_of(packed: PackedSequence) -> Tensor:
     """The lengths (B,), longest first."""
     sizes = packed.batch_sizes
     lanes = int(sizes[0]) if len(sizes) else 0
-    return (sizes.unsqueeze(0) > torch.arange(lanes).unsqueeze(1)).sum(1)
+    return (sizes.unsqueeze(0) > torch.arange(lanes, device=sizes.device).unsqueeze(1)).sum(1)
 
 
 def pad(packed: PackedSequence) -> Tensor:
@@ -35,5 +35,5 @@ def _places(packed: PackedSequence) -> Tensor:
     """Where every element lies among (T * B,)."""
     sizes = packed.batch_sizes
     start = sizes.cumsum(0) - sizes
-    step = torch.arange(len(sizes)).repeat_interleave(sizes)
-    return step * sizes[0] + torch.arange(len(step)) - start[step]
+    step = torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
+    return step * sizes[0] + torch.arange(len(step), device=sizes.device) - start[step]

@@ -59,5 +59,5 @@ class Diagonal(Structure):
     def orthogonal_(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
         import torch
 
-        signs = torch.randint(0, 2, weight.shape, generator=generator)
+        signs = torch.randint(0, 2, weight.shape, generator=generator, device=weight.device)
         weight.copy_(signs * 2 - 1)

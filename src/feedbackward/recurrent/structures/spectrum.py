@@ -26,8 +26,8 @@ def largest_eigenvalue(structure: Structure, weight: Tensor) -> Tensor:
     n = weight.shape[-1]
     if n <= EXACT:
         return torch.linalg.eigvals(structure.to_dense(weight)).abs().max()
-    generator = torch.Generator().manual_seed(0)
-    v = torch.randn(_VECTORS, n, generator=generator, dtype=torch.float64).to(weight.device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    v = torch.randn(_VECTORS, n, generator=generator, dtype=torch.float64, device="cpu").to(weight.device)
     weight_in_double, growth = weight.double(), v.new_zeros(_VECTORS)
     for step in range(_WARM + _STEPS):
         v = structure.matvec(weight_in_double, v)
