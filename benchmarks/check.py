@@ -15,7 +15,7 @@ def error(got: Sequence[Any], expected: Sequence[np.ndarray]) -> float:
         return float("inf")
     worst = 0.0
     for one, want in zip(got, expected, strict=True):
-        have = one.detach().numpy() if isinstance(one, torch.Tensor) else np.asarray(one)
+        have = one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else np.asarray(one)
         if have.size != want.size:
             return float("inf")
         difference = have.reshape(want.shape) - want

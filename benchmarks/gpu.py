@@ -1,193 +1,131 @@
-"""The benchmarks of the GPU: ``python -m benchmarks.gpu [--only CASE ...] [--json FILE]``.
+"""The benchmarks of the GPU: ``python -m benchmarks.gpu [--only CASE ...] [--minutes N] [--json FILE]``.
 
-Every case is checked before it is timed, against the same function on the CPU in float64. Its floor is the time in
-which the bytes that it has to move would be copied, at the bandwidth that a large copy reaches on this device in this
-run. Times are medians of single calls between two events of the device; "graph" is the same call replayed from a CUDA
-graph, without what Python and the launches cost.
+Everybody, we and every peer, is held against the same outputs in float64 before being timed; a peer whose numbers are
+others is no peer. First come our measurements of all cases, then the peers, the same cases again, until the minutes are
+over; what is known is printed and written to the file as it comes, and at the end stands a verdict on every target.
 
-Without a GPU it says so and exits with 1; ``--rehearse`` runs every line at tiny sizes in Triton's interpreter instead.
+Compilation is part of the first call alone and is shown apart. Both compilers, ours and that of the peers, begin with
+an empty cache, so that it is all there.
+
+Without a GPU it says so and exits with 1; ``--rehearse`` runs every line at tiny sizes instead, our kernels in Triton's
+interpreter.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from .gpu_filters import FILTERS
-from .gpu_scans import SCANS
-from .gpu_work import Case, Work
+from .gpu_cases import CASES
+from .gpu_measure import Measurement
+from .gpu_table import HEAD, Verdict, line, verdicts
+from .gpu_work import OURS, Case
+from .gpu_worker import Worker
 
-CASES = (*FILTERS, *SCANS)
-
-ROUNDS = 15
-COPIED = 1 << 30  # bytes of the copy that bandwidth is measured by
-
-
-@dataclass
-class Row:
-    """What became of a case; times in milliseconds."""
-
-    case: str
-    floor: float
-    eager: float | None = None
-    graph: float | None = None
-    peer: str = ""
-    peer_time: float | None = None
-    verdict: str = ""
+OURS_AT_MOST = 180.0  # seconds for one of our measurements, of which most are the truth's, on the CPU
+FILE = Path("build/gpu.json")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check and time the chosen cases, print a table; 0 when all were right and all targets met."""
+    """Check and time the chosen cases, print the tables; 0 when all were right and all targets met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Time feedbackward on a GPU.")
     parser.add_argument("--only", nargs="+", metavar="CASE", choices=[case.name for case in CASES])
-    parser.add_argument("--json", type=Path, help="where the results go, beside the table")
+    parser.add_argument("--no-peers", action="store_true", help="our measurements alone")
+    parser.add_argument("--minutes", type=float, default=9.0, help="stop after so many (default: %(default)s)")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds for a peer's case (default: %(default)s)")
+    parser.add_argument("--json", type=Path, default=FILE, help="where the results go (default: %(default)s)")
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes, in Triton's interpreter, on the CPU")
     options = parser.parse_args(arguments)
     if options.rehearse:
-        if os.environ.get("FEEDBACKWARD_DEVICE_KERNELS") != "triton":
-            sys.exit("--rehearse: set FEEDBACKWARD_DEVICE_KERNELS=triton and TRITON_INTERPRET=1.")
+        os.environ |= {"FEEDBACKWARD_DEVICE_KERNELS": "triton", "TRITON_INTERPRET": "1"}
     elif not torch.cuda.is_available():
         sys.exit("No GPU: torch.cuda.is_available() is False, so there is nothing to time here.")
-    device = torch.device("cpu" if options.rehearse else "cuda")
-    bandwidth = copy_bandwidth(device, 1 << 16 if options.rehearse else COPIED)
-    print(describe(device))
-    print(f"Copy: {bandwidth / 1e9:.0f} GB/s, bytes read and bytes written both counted\n")
-    print(f"{'case':<44}{'floor':>9}{'eager':>9}{'graph':>9}{'x floor':>9}{'peer':>10}{'x faster':>9}  ", flush=True)
-    rows = []
-    for case in CASES:
-        if not options.only or case.name in options.only:
-            rows.append(measure(case, device, bandwidth, options.rehearse))
-            print(line(rows[-1]), flush=True)
-    if options.json:
-        results = {
-            "device": describe(device),
-            "copy_bytes_per_second": bandwidth,
-            "rows": [asdict(row) for row in rows],
-        }
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
-    return int(any(row.verdict not in ("", "met") for row in rows))
-
-
-def measure(case: Case, device: torch.device, bandwidth: float, small: bool) -> Row:
-    """One row: right first, then how fast."""
-    torch.manual_seed(0)
-    work = case.make(device, small)
-    row = Row(case.name, 1e3 * work.bytes / bandwidth)
-    try:
-        worst = check(work)
-        if worst > 1:
-            row.verdict = f"WRONG by {worst:.1f} times the tolerance"
-            return row
-        row.eager = median_time(work.call, device)
-        row.graph = graph_time(work.call, device) if device.type == "cuda" else None
-    except (NotImplementedError, ValueError) as error:
-        row.verdict = str(error)
-        return row
-    best = min(t for t in (row.eager, row.graph) if t is not None)
-    verdicts: list[bool | None] = []  # None: there was nothing to compare with
-    if case.floors:
-        verdicts.append(best <= case.floors * row.floor)
-    for name, build, factor in () if small else case.peers:
-        row.peer = name
+    chosen = [case for case in CASES if not options.only or case.name in options.only]
+    run = Run(chosen, options.json)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as empty:
+        for compiler in ("TRITON", "TORCHINDUCTOR"):
+            os.environ[f"{compiler}_CACHE_DIR"] = f"{empty}/{compiler.lower()}"
+        worker = Worker("benchmarks.gpu_cases", "cpu" if options.rehearse else "cuda", small=options.rehearse)
         try:
-            row.peer_time = median_time(build(device, small), device, rounds=3)
-        except Exception as error:  # a peer that cannot run is a row with the reason, and its target is not met
-            row.peer = f"{name}: {str(error).splitlines()[0][:60]}"
-            verdicts.append(None)
-        else:
-            verdicts.append(row.peer_time >= factor * best)
-    row.verdict = "" if small or not verdicts else "met" if all(verdicts) else "MISSED"
-    if row.verdict == "MISSED" and False not in verdicts:
-        row.verdict = "UNMEASURED"
-    return row
+            run.measure(worker, time.monotonic() + 60 * options.minutes, 0 if options.no_peers else options.patience)
+        except KeyboardInterrupt:
+            print("\nInterrupted. What was measured until then:")
+        finally:
+            worker.stop()
+    return run.conclude(options.rehearse)
 
 
-def check(work: Work) -> float:
-    """The largest error of any output, in units of what is tolerated."""
-    worst = 0.0
-    for ours, truth in zip(work.call(), work.truth(), strict=True):
-        scale = float(truth.detach().abs().max())
-        error = float((ours.detach().cpu().double() - truth.detach()).abs().max())
-        worst = max(worst, error / (work.tolerance * scale)) if error == error else float("inf")  # NaN is wrong
-    return worst
+class Run:
+    """The measurements of some cases, printed and written to a file as they come."""
+
+    def __init__(self, cases: Sequence[Case], file: Path) -> None:
+        self.cases, self.file = cases, file
+        self.about: dict[str, object] = {}
+        self.measured: list[Measurement] = []
+
+    def measure(self, worker: Worker, end: float, patience: float) -> None:
+        """Our measurements of every case, then those of the peers, until a time of the clock.
+
+        Args:
+            worker: Who measures.
+            end: When to stop, of `time.monotonic`.
+            patience: Seconds for every measurement of a peer; 0 for no peers.
+        """
+        print(worker.start() or describe(worker.about), flush=True)
+        self.about = worker.about
+        print(f"\nTimes in milliseconds; the first call is the one that compiles.\n\n{HEAD}", flush=True)
+        jobs = [(case.name, OURS, OURS_AT_MOST) for case in self.cases]
+        jobs += [(case.name, name, patience) for case in self.cases for name in case.peers if patience]
+        for case, who, seconds in jobs:
+            if (left := end - time.monotonic()) > 0:
+                self.add(worker.measure(case, who, min(seconds, left)))
+            else:
+                self.add(Measurement(case, who, trouble="not run: the minutes were over"))
+
+    def add(self, found: Measurement) -> None:
+        """Keep, print and write a measurement."""
+        self.measured.append(found)
+        print(line(found, under=self.measured[-2].case if len(self.measured) > 1 else ""), flush=True)
+        self.write()
+
+    def write(self) -> list[Verdict]:
+        """The file, as far as things are known."""
+        found = list(verdicts(self.cases, self.measured))
+        results = self.about | {
+            "measurements": [asdict(m) for m in self.measured],
+            "targets": [asdict(verdict) for verdict in found],
+        }
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.file.with_name(self.file.name + ".unfinished")
+        unfinished.write_text(json.dumps(results, indent=1) + "\n")
+        unfinished.replace(self.file)
+        return found
+
+    def conclude(self, rehearsal: bool) -> int:
+        """Print the targets; 0 when all is right, and, where times mean something, all targets are met."""
+        found = self.write()
+        wrong = [m for m in self.measured if (m.who == OURS and not m.right) or (m.error is not None and not m.right)]
+        if not rehearsal:
+            print("\n" + "\n".join(verdict.line for verdict in found))
+        print(f"\n{len(self.measured)} measurements, {len(wrong)} of them wrong or missing; written to {self.file}")
+        return int(bool(wrong) or (not rehearsal and any(verdict.verdict != "met" for verdict in found)))
 
 
-def copy_bandwidth(device: torch.device, size: int) -> float:
-    """Bytes per second that a copy reads and writes."""
-    source = torch.zeros(size // 4, device=device)
-    target = torch.empty_like(source)
-    return 2 * size / (median_time(lambda: target.copy_(source), device) / 1e3)
-
-
-def median_time(call: Callable[[], object], device: torch.device, rounds: int = ROUNDS) -> float:
-    """Milliseconds of a call, after two that are not counted."""
-    if device.type == "cpu":  # a rehearsal
-        return next(_times(call, device, 1))
-    for _ in range(2):
-        call()
-    return statistics.median(_times(call, device, rounds))
-
-
-def _times(call: Callable[[], object], device: torch.device, rounds: int) -> Iterator[float]:
-    for _ in range(rounds):
-        if device.type == "cpu":
-            start = time.perf_counter()
-            call()
-            yield 1e3 * (time.perf_counter() - start)
-        else:
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda.synchronize()
-            begin.record()
-            call()
-            end.record()
-            torch.cuda.synchronize()
-            yield begin.elapsed_time(end)
-
-
-def graph_time(call: Callable[[], object], device: torch.device) -> float:
-    """Milliseconds of a replay, on a stream of its own as capturing wants it."""
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        call()
-    torch.cuda.current_stream(device).wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return median_time(graph.replay, device)
-
-
-def describe(device: torch.device) -> str:
-    """The device and the versions of what ran."""
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "triton"))
-    if device.type == "cpu":
-        return f"A rehearsal in Triton's interpreter: its times mean nothing ({versions})"
-    properties = torch.cuda.get_device_properties(device)
-    return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB ({versions})"
-
-
-def line(row: Row) -> str:
-    """A row of the table."""
-
-    def number(value: float | None) -> str:
-        return f"{'':>9}" if value is None else f"{value:9.3f}"
-
-    times = [t for t in (row.eager, row.graph) if t is not None]
-    ratio = min(times) / row.floor if times and row.floor > 1e-3 else None  # a microsecond is no floor
-    faster = row.peer_time / min(times) if row.peer_time and times else None
-    peer = f"{row.peer[:60]:>10}" if row.peer_time is None else f"{row.peer_time:10.3f}"
-    numbers = "".join(number(value) for value in (row.floor, row.eager, row.graph, ratio))
-    return f"{row.case:<44}{numbers}{peer}{number(faster)}  {row.verdict}"
+def describe(about: dict[str, object]) -> str:
+    """The device, the versions of what runs, and how fast it copies."""
+    names = "torch", "triton", "cuDNN", "torchaudio"
+    versions = ", ".join(f"{name} {about[name]}" for name in names if about[name])
+    bandwidth = f"{about['copy_bytes_per_second'] / 1e9:.0f} GB/s, bytes read and bytes written both counted"  # type: ignore[operator]
+    return f"{about['device']} ({versions})\nA large copy: {bandwidth}"
 
 
 if __name__ == "__main__":

@@ -8,105 +8,118 @@ import torch
 from torch import Tensor
 
 import feedbackward as fb
-from feedbackward import reference
 
-from .gpu_work import Call, Case, Work, outputs_and_gradients
-from .signals import bandpass
+from .case import Inputs
+from .cases import linear
+from .cases.bank import gradient_tolerance
+from .gpu_work import COPY, Build, Call, Case, Peer, Target, on
+from .signals import bank_gradients, bank_output, bank_tolerance, make_bank
 
-TOLERANCE = 1e-4  # of the largest value: sums of millions of float32 numbers, filtered
-
-
-def _filters(count: int) -> tuple[Tensor, Tensor]:
-    """Band-pass biquads between 200 Hz and 7 kHz at 16 kHz."""
-    import numpy as np
-
-    b, a = bandpass(np.geomspace(200.0, 7000.0, count), 2.0, 16e3)
-    return torch.from_numpy(b).float(), torch.from_numpy(a).float()
+Filter = Callable[[Tensor, Tensor, Tensor], Tensor]  # b and a (filters, 3), x (batch, time) -> (batch, filters, time)
 
 
-def _run(function: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor | None) -> Sequence[Tensor]:
-    """The outputs, and with g also the gradients of all inputs."""
-    if g is None:
-        with torch.no_grad():
-            return (function(*inputs),)
-    return outputs_and_gradients(function(*inputs), inputs, g)
+def _ours(b: Tensor, a: Tensor, x: Tensor) -> Tensor:
+    return fb.lfilter(b, a, x[:, None])
 
 
-def _work(name: str, inputs: Sequence[Tensor], device: torch.device, gradient: bool, small: bool) -> Work:
-    """Forward reads the inputs and writes y; backward reads the inputs and dy, and writes the gradients of the inputs.
+def _torchaudio(b: Tensor, a: Tensor, x: Tensor) -> Tensor:
+    from torchaudio.functional import lfilter
 
-    The truth is the same function of the CPU, where that is not what is being tested: then it is the plain loop.
-    """
-    shape = torch.broadcast_shapes(*(t.shape[:-1] for t in inputs)) + inputs[-1].shape[-1:]
-    g = torch.randn(shape) if gradient else None
-    there = [t.to(device).requires_grad_(gradient) for t in inputs]
-    g_there = None if g is None else g.to(device)
-    here = [t.double().requires_grad_(gradient) for t in inputs]
-    size = sum(t.numel() for t in inputs) + shape.numel()
-    moved = 4 * (size + (size + sum(t.numel() for t in inputs) if gradient else 0))
-    return Work(
-        call=lambda: _run(getattr(fb, name), there, g_there),
-        truth=lambda: _run(getattr(reference if small else fb, name), here, None if g is None else g.double()),
-        tolerance=TOLERANCE,
-        bytes=moved,
-    )
+    y: Tensor = lfilter(x, a, b, clamp=False, batching=False)
+    return y
 
 
-def _bank(small: bool) -> tuple[Tensor, Tensor, Tensor]:
-    b, a = _filters(17 if small else 128)
-    return b, a, torch.randn(2 if small else 32, 1, 20 if small else 16000)
+def _call(function: Filter, gradient: bool) -> Build:
+    """y, and where they are asked for the gradients of sum(g y) to b, to a without a0, and to x."""
 
+    def build(inputs: Inputs, device: torch.device) -> Call:
+        b, a, x = on(device, inputs["b"][:, 0], inputs["a"][:, 0], inputs["x"], grad=gradient)
+        if not gradient:
+            return lambda: (function(b, a, x),)
+        (g,) = on(device, inputs["g"])
 
-def bank(gradient: bool) -> Callable[[torch.device, bool], Work]:
-    """x [32, 16000] through 128 biquads."""
-    return lambda device, small: _work("lfilter", _bank(small), device, gradient, small)
+        def call() -> Sequence[Tensor]:
+            y = function(b, a, x)
+            d_b, d_a, d_x = torch.autograd.grad(y, (b, a, x), g)
+            return y, d_b, d_a[..., 1:], d_x
 
-
-def signal(steps: int, gradient: bool) -> Callable[[torch.device, bool], Work]:
-    """One signal through one biquad."""
-
-    def make(device: torch.device, small: bool) -> Work:
-        b, a = _filters(3)
-        return _work("lfilter", (b[1], a[1], torch.randn(100 if small else steps)), device, gradient, small)
-
-    return make
-
-
-def recurrence(gradient: bool) -> Callable[[torch.device, bool], Work]:
-    """h[t] = d[t] h[t-1] + x[t], 16 x 512 lanes of 4096 steps: a diagonal state-space model."""
-
-    def make(device: torch.device, small: bool) -> Work:
-        shape = (2, 3, 20) if small else (16, 512, 4096)
-        inputs = (torch.rand(shape), torch.randn(shape))
-        return _work("linear_recurrence", inputs, device, gradient, small)
-
-    return make
-
-
-def torchaudio_bank(gradient: bool) -> Callable[[torch.device, bool], Call]:
-    """torchaudio.functional.lfilter, which applies all filters to every signal."""
-
-    def build(device: torch.device, small: bool) -> Call:
-        from torchaudio.functional import lfilter
-
-        b, a, x = (t.to(device).requires_grad_(gradient) for t in _bank(small))
-        g = torch.randn(*x.shape[:1], *b.shape[:1], x.shape[-1], device=device) if gradient else None
-
-        def function(b: Tensor, a: Tensor, x: Tensor) -> Tensor:
-            return lfilter(x[:, 0], a, b, clamp=False, batching=False)
-
-        return lambda: _run(function, (b, a, x), g)
+        return call
 
     return build
 
 
+def _moved(gradient: bool) -> Callable[[Inputs], int]:
+    """Forward reads x and writes y; backward reads x and dy and writes dx. Coefficients are few."""
+
+    def count(inputs: Inputs) -> int:
+        x, y = inputs["x"].nbytes, inputs["g"].nbytes
+        return x + y + (2 * x + y if gradient else 0)
+
+    return count
+
+
+def _case(
+    name: str, make: Callable[[bool], Inputs], gradient: bool, targets: Sequence[Target], torchaudio: bool = False
+) -> Case:
+    return Case(
+        name=f"{name}, {'forward and backward' if gradient else 'forward'}",
+        make=make,
+        expected=bank_gradients if gradient else bank_output,
+        tolerance=gradient_tolerance if gradient else bank_tolerance,
+        moved=_moved(gradient),
+        ours=_call(_ours, gradient),
+        peers={"torchaudio": Peer(_call(_torchaudio, gradient))} if torchaudio else {},
+        targets=targets,
+    )
+
+
+def _bank(small: bool) -> Inputs:
+    """x [32, 16000] through 128 biquads."""
+    return make_bank(2, 17, 1, 40) if small else make_bank(32, 128, 1, 16000)
+
+
+def _signal(samples: int) -> Callable[[bool], Inputs]:
+    """One signal through one biquad."""
+    return lambda small: make_bank(1, 1, 1, 300 if small else samples)
+
+
+def _recurrence(gradient: bool) -> Build:
+    """h[t] = decay[t] h[t-1] + x[t], and the gradients of sum(g h) to decay and x."""
+
+    def build(inputs: Inputs, device: torch.device) -> Call:
+        decay, x = on(device, inputs["decay"], inputs["x"], grad=gradient)
+        if not gradient:
+            return lambda: (fb.linear_recurrence(decay, x, dim=1),)
+        (g,) = on(device, inputs["g"])
+
+        def call() -> Sequence[Tensor]:
+            h = fb.linear_recurrence(decay, x, dim=1)
+            return h, *torch.autograd.grad(h, (decay, x), g)
+
+        return call
+
+    return build
+
+
+def _recurrence_case(gradient: bool) -> Case:
+    return Case(
+        name=f"linear recurrence [16, 4096, 256], {'forward and backward' if gradient else 'forward'}",
+        make=linear.make,
+        expected=linear.run_gradients if gradient else linear.run,
+        tolerance=linear.tolerance,
+        moved=lambda inputs: inputs["x"].nbytes * (8 if gradient else 3),  # decay, x, h; and again, with dh, ddecay, dx
+        ours=_recurrence(gradient),
+    )
+
+
 FILTERS = (
-    Case("bank, forward", bank(False), 2.5, [("torchaudio", torchaudio_bank(False), 1.0)]),
-    Case("bank, forward and backward", bank(True), 2.5, [("torchaudio", torchaudio_bank(True), 20.0)]),
-    Case("one signal of 1,000,000, forward", signal(1_000_000, False), 4.0),
-    Case("one signal of 1,000,000, both", signal(1_000_000, True)),
-    Case("one signal of 100,000,000, forward", signal(100_000_000, False), 4.0),
-    Case("one signal of 100,000,000, both", signal(100_000_000, True)),
-    Case("linear recurrence, forward", recurrence(False)),
-    Case("linear recurrence, forward and backward", recurrence(True)),
+    _case("bank", _bank, False, [Target(COPY, 2.5)], torchaudio=True),
+    _case("bank", _bank, True, [Target(COPY, 2.5), Target("torchaudio", 20.0)], torchaudio=True),
+    *(
+        _case(f"one signal of {samples:,}", _signal(samples), gradient, [Target(COPY, 4.0)])
+        for samples in (1_000_000, 100_000_000)
+        for gradient in (False, True)
+    ),
+    _recurrence_case(False),
+    _recurrence_case(True),
 )

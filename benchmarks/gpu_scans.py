@@ -2,124 +2,205 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import feedbackward as fb
-from feedbackward import reference
 
+from .case import Inputs
+from .cases import band, cells, recurrent
 from .cells import CELLS
-from .gpu_work import Call, Case, Work, outputs_and_gradients
+from .gpu_work import Build, Call, Case, Peer, Target, on
+from .peers.ours_layers import band_layer
+from .peers.torch_band import dense, diagonals
+from .peers.torch_recurrent import WEIGHTS
 
-STEPS, BATCH, FEATURES, HIDDEN, BAND = 500, 16, 128, 1024, 8
-CELL_STEPS, CELL_LANES = 2000, 8192
-
-
-def banded(device: torch.device, small: bool) -> Work:
-    """A training step of nn.BandRNN, against its equation in torch on the CPU."""
-    hidden = 24 if small else HIDDEN
-    layer = fb.nn.BandRNN(3 if small else FEATURES, hidden, BAND)
-    exact = copy.deepcopy(layer).double()
-    layer = layer.to(device)
-    x = torch.randn((4, 2, 3) if small else (STEPS, BATCH, FEATURES))
-    g = torch.randn(*x.shape[:2], hidden)
-    mine, g_there = x.to(device).requires_grad_(), g.to(device)
-    wide = x.double().requires_grad_()
-
-    def loop() -> Tensor:
-        matrix = exact.recurrent_matrix().to_dense()
-        h, outputs = wide.new_zeros(wide.shape[1], hidden), []
-        for now in wide.unbind():
-            h = torch.tanh(now @ exact.weight_ih_l0.T + exact.bias_ih_l0 + h @ matrix.T + exact.bias_hh_l0)
-            outputs.append(h)
-        return torch.stack(outputs)
-
-    def of(where: fb.nn.BandRNN, signal: Tensor) -> list[Tensor]:
-        return [signal, where.weight_ih_l0, where.weight_hh_l0, where.bias_ih_l0]
-
-    moved = sum(t.numel() for t in (x, g, *layer.parameters()))
-    return Work(
-        call=lambda: outputs_and_gradients(layer(mine)[0], of(layer, mine), g_there),
-        truth=lambda: outputs_and_gradients(loop(), of(exact, wide), g.double()),
-        tolerance=1e-3,
-        bytes=4 * 3 * moved,  # x and the weights in, h out; both and dh in, gradients out
-    )
+STEPS, LANES = 2000, 8192
+_DIAGONALS = 2  # where the gradient of the recurrent matrix is among those of a layer: x, weight_ih, weight_hh
 
 
-def dense_rnn(device: torch.device, small: bool) -> Call:
-    """A training step of torch.nn.RNN of the same size, which is cuDNN's."""
-    layer = nn.RNN(FEATURES, HIDDEN).to(device)
-    x = torch.randn(STEPS, BATCH, FEATURES, device=device, requires_grad=True)
-    g = torch.randn(STEPS, BATCH, HIDDEN, device=device)
-    return lambda: outputs_and_gradients(layer(x)[0], [x, *layer.parameters()], g)
+def _band(small: bool) -> Inputs:
+    """500 steps of 16 sequences of 128 features through 1024 channels, +-8."""
+    return band.maker(6, 2, 3, 24)(False) if small else band.maker(500, 16, 128, 1024)(False)
 
 
-def _cell(name: str, device: torch.device, small: bool) -> tuple[Callable[..., Any], tuple[Tensor, ...], list[Tensor]]:
-    cell = CELLS[name]
-    steps, lanes = (6, 3) if small else (CELL_STEPS, CELL_LANES)
-    x = torch.randn(steps, lanes, generator=torch.Generator().manual_seed(1)).to(device)
-    parameters = [torch.from_numpy(value).float().to(device) for value in cell.parameters(lanes).values()]
-    return cell.step, tuple(x.new_zeros(lanes) for _ in range(cell.states)), [x, *parameters]
+def _band_step(inputs: Inputs, device: torch.device) -> Call:
+    """A training step of nn.BandRNN: h, and the gradients of sum(g h) to x and every weight."""
+    layer, parameters = band_layer(inputs)
+    return _training_step(layer.to(device), list(parameters.values()), inputs, device)
 
 
-def lanes(name: str, gradient: bool, device: torch.device, small: bool) -> Work:
-    """A cell of `benchmarks.cells` over lanes of their own, against the plain loop on the CPU."""
-    step, carry, inputs = _cell(name, device, small)
-    here = [t.cpu().double().requires_grad_(gradient) for t in inputs]
-    there = [t.requires_grad_(gradient) for t in inputs]
-    g = torch.randn(inputs[0].shape, device=device) if gradient else None
+def _training_step(layer: nn.Module, weights: Sequence[Tensor], inputs: Inputs, device: torch.device) -> Call:
+    (x,), (g,) = on(device, inputs["x"], grad=True), on(device, inputs["g"])
 
-    def run(
-        scan: Callable[..., tuple[object, Tensor]], start: Sequence[Tensor], tensors: list[Tensor]
-    ) -> Sequence[Tensor]:
-        y = scan(step(torch, *tensors[1:]), tuple(start), tensors[0])[1]
-        return (y.detach(),) if g is None else outputs_and_gradients(y, tensors, g.to(y))
+    def call() -> Sequence[Tensor]:
+        h = layer(x)[0]
+        return h, *torch.autograd.grad(h, (x, *weights), g)
 
-    size = inputs[0].numel()
-    return Work(
-        call=lambda: run(fb.scan, carry, there),
-        truth=lambda: run(reference.scan, [t.cpu().double() for t in carry], here),
-        tolerance=1e-3,
-        bytes=4 * size * (5 if gradient else 2),  # x in, y out; x and dy in, dx out
-    )
+    return call
 
 
-def compiled_scan(name: str, device: torch.device, small: bool) -> Call:
+def _dense_step(precision: str) -> Build:
+    """The same of torch.nn.RNN, which is cuDNN's, whose matrix holds the band and zeros beside it: the same function.
+
+    cuDNN finds the gradient of the whole matrix; what is compared is its band.
+    """
+
+    def build(inputs: Inputs, device: torch.device) -> Call:
+        layer = nn.RNN(inputs["x"].shape[2], inputs["weight_hh"].shape[1])
+        weights = [getattr(layer, name + "_l0") for name in WEIGHTS]
+        for name, weight in zip(WEIGHTS, weights, strict=True):
+            given = torch.from_numpy(inputs[name])
+            weight.data.copy_(dense(given) if name == "weight_hh" else given)
+        step = _training_step(layer.to(device), weights, inputs, device)
+
+        def call() -> Sequence[Tensor]:
+            with _layers_in(precision):
+                return step()
+
+        return call
+
+    return build
+
+
+@contextlib.contextmanager
+def _layers_in(precision: str) -> Iterator[None]:
+    """What cuDNN's layers make of float32: "ieee", or "tf32", which is torch's default."""
+    settings: Any = torch.backends.cudnn.rnn
+    before, settings.fp32_precision = settings.fp32_precision, precision
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
+
+
+def _of_band(outputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    h, *gradients = (output.detach().cpu() for output in outputs)
+    matrix = gradients[_DIAGONALS]
+    gradients[_DIAGONALS] = diagonals(matrix, matrix.new_zeros(2 * band.BAND + 1, len(matrix)))
+    return h, *gradients
+
+
+def _tf32_tolerance(inputs: Inputs) -> float:
+    """Both factors of a product are rounded to 11 bits, what is added up is not; three times that for gradients."""
+    radius = float(inputs["weight_hh"].std() * np.sqrt(min(inputs["weight_hh"].shape)))
+    return recurrent.gradient_tolerance(inputs) + 3 * 2 * 2.0**-11 / (1 - radius)
+
+
+def _band_moved(inputs: Inputs) -> int:
+    """Forward reads x and the weights and writes h; backward reads all that and dh, and writes gradients."""
+    x, h = inputs["x"].nbytes, inputs["g"].nbytes
+    weights = sum(inputs[name].nbytes for name in WEIGHTS)
+    return (x + weights + h) + (x + weights + h + h) + (x + weights)
+
+
+DENSE, DENSE_TF32 = "cuDNN's dense RNN", "cuDNN's dense RNN in TF32"
+
+BAND = Case(
+    name="BandRNN, 1024 channels +-8, a training step",
+    make=_band,
+    expected=band.expected("band_gradient"),
+    tolerance=recurrent.gradient_tolerance,
+    moved=_band_moved,
+    ours=_band_step,
+    peers={
+        DENSE: Peer(_dense_step("ieee"), _of_band),
+        DENSE_TF32: Peer(_dense_step("tf32"), _of_band, _tf32_tolerance),
+    },
+    targets=[Target(DENSE, 3.0), Target(DENSE_TF32, 3.0)],
+)
+
+
+def _cell(inputs: Inputs, device: torch.device, gradient: bool) -> tuple[Any, tuple[Tensor, ...], list[Tensor]]:
+    """What makes the cell of its parameters, the first carry, and x with the parameters."""
+    cell = CELLS[str(inputs["cell"])]
+    given = [value for name, value in inputs.items() if name not in ("cell", "g")]
+    tensors = on(device, *given, grad=gradient)
+    carry = tuple(torch.zeros(inputs["x"].shape[1:], device=device) for _ in range(cell.states))
+    return cell.step, carry, tensors
+
+
+def _run(scan: Callable[[], Tensor], tensors: Sequence[Tensor], inputs: Inputs, device: torch.device) -> Call:
+    """y, and the gradients of sum(g y) where the tensors want them."""
+    if not tensors[0].requires_grad:
+        return lambda: (scan(),)
+    (g,) = on(device, inputs["g"])
+
+    def call() -> Sequence[Tensor]:
+        y = scan()
+        return y, *torch.autograd.grad(y, tensors, g)
+
+    return call
+
+
+def _native(gradient: bool) -> Build:
+    """`fb.scan` of a cell."""
+
+    def build(inputs: Inputs, device: torch.device) -> Call:
+        step, carry, tensors = _cell(inputs, device, gradient)
+        cell = step(torch, *tensors[1:])
+        return _run(lambda: fb.scan(cell, carry, tensors[0])[1], tensors, inputs, device)
+
+    return build
+
+
+def _compiled(gradient: bool) -> Build:
     """torch's own scan of the same cell, compiled; what a step returns may not be a tensor that it was given."""
-    from torch._higher_order_ops.scan import scan
 
-    step, carry, tensors = _cell(name, device, small)
+    def build(inputs: Inputs, device: torch.device) -> Call:
+        from torch._higher_order_ops.scan import scan
 
-    def call(start: tuple[Tensor, ...], x: Tensor, *parameters: Tensor) -> Tensor:
-        cell = step(torch, *parameters)
+        step, carry, tensors = _cell(inputs, device, gradient)
 
-        def one(state: tuple[Tensor, ...], now: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-            after, y = cell(state, now)
-            return tuple(s.clone() for s in after), y.clone()
+        def whole(start: tuple[Tensor, ...], x: Tensor, *parameters: Tensor) -> Tensor:
+            cell = step(torch, *parameters)
 
-        return scan(one, start, x)[1]
+            def one(state: tuple[Tensor, ...], now: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+                after, y = cell(state, now)
+                return tuple(s.clone() for s in after), y.clone()
 
-    compiled = torch.compile(call)
+            y: Tensor = scan(one, start, x)[1]
+            return y
 
-    def run() -> tuple[Tensor]:
-        with torch._dynamo.config.patch(capture_scalar_outputs=True):  # its loop counter is one
-            return (compiled(carry, *tensors),)
+        compiled = torch.compile(whole)
 
-    return run
+        def run() -> Tensor:
+            with torch._dynamo.config.patch(capture_scalar_outputs=True):  # its loop counter is one
+                return compiled(carry, *tensors)
 
+        return _run(run, tensors, inputs, device)
+
+    return build
+
+
+def _cell_moved(gradient: bool) -> Callable[[Inputs], int]:
+    """Forward reads x and writes y; backward reads x and dy and writes dx. Parameters are few."""
+    return lambda inputs: inputs["x"].nbytes * (5 if gradient else 2)
+
+
+def _cells(name: str) -> Callable[[bool], Inputs]:
+    return lambda small: cells.maker(name, *((3, 12) if small else (LANES, STEPS)))(False)
+
+
+COMPILED = "torch.compile of torch's scan"
 
 SCANS = (
-    Case("BandRNN, 1024 channels +-8, a training step", banded, peers=[("cuDNN's dense RNN", dense_rnn, 3.0)]),
+    BAND,
     *(
         Case(
-            f"cell {name}, {'forward and backward' if gradient else 'forward'}",
-            partial(lanes, name, gradient),
-            peers=[] if gradient else [("torch.compile of torch's scan", partial(compiled_scan, name), 20.0)],
+            name=f"cell {name}, {LANES} lanes, {'forward and backward' if gradient else 'forward'}",
+            make=_cells(name),
+            expected=cells.run_gradients if gradient else cells.run,
+            tolerance=cells.gradient_tolerance if gradient else cells.tolerance,
+            moved=_cell_moved(gradient),
+            ours=_native(gradient),
+            peers={COMPILED: Peer(_compiled(gradient))},
+            targets=[Target(COMPILED, 20.0)],
         )
         for name in CELLS
         for gradient in (False, True)

@@ -29,6 +29,15 @@ def test_results_are_on_the_device():
     assert y.shape == (7, 4, 3)
 
 
+def test_rows_move_by_tables_of_the_host():
+    def rolled(h, x):
+        h = h.roll(1, -1) + x.index_select(-1, torch.arange(2, -1, -1, device=x.device))
+        return h.flip(-1), h.roll(2, -1)
+
+    _, y = fb.scan(rolled, torch.zeros(4, 3, device="cuda"), torch.zeros(7, 4, 3, device="cuda"), check=False)
+    assert y.device == torch.device("cuda", 0)
+
+
 def test_a_cell_has_a_program_for_every_device():
     a = torch.ones(())
     for device in ("cpu", "cuda", "cpu"):

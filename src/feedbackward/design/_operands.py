@@ -30,13 +30,13 @@ def promote(function: str, **values: Any) -> tuple[Tensor, ...]:
 def promote_any(**values: Any) -> tuple[Tensor, ...]:
     """:func:`promote` for real or complex values."""
     typed = {name: as_wide(value) for name, value in values.items() if not is_plain(value)}
-    plain = {name: as_wide(value) for name, value in values.items() if is_plain(value)}
+    device = next((tensor.device for tensor in typed.values()), None)
+    plain = {name: as_wide(value, device) for name, value in values.items() if is_plain(value)}
     dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in typed.values()), torch.bool)
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
     if any(tensor.is_complex() for tensor in plain.values()):
         dtype = dtype.to_complex()
-    device = next((tensor.device for tensor in typed.values()), None)
     tensors = typed | plain
     return tuple(tensors[name].to(device=device, dtype=dtype) for name in values)
 
@@ -46,14 +46,18 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, int | float | complex) or not hasattr(value, "dtype")
 
 
-def as_wide(value: Any) -> Tensor:
-    """A tensor; what has no dtype of its own in double precision. One that is given stays on its device."""
+def as_wide(value: Any, device: torch.device | None = None) -> Tensor:
+    """A tensor; what has no dtype of its own in double precision. One that is given stays on its device.
+
+    A number is written by the ``device`` that wants it: a copy would wait for it, and no CUDA graph captures one.
+    """
     if isinstance(value, Tensor):
         return value
     if not is_plain(value):
         return torch.as_tensor(value)
     if isinstance(value, int | float | complex):
-        return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
+        dtype = torch.complex128 if isinstance(value, complex) else torch.float64
+        return torch.full((), value, dtype=dtype, device=device)
     return torch.as_tensor(np.asarray(value))
 
 

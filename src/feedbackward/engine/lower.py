@@ -177,13 +177,13 @@ class Lowerer:
         return self._aligned(node, node.meta["val"].ndim, lanes)
 
     def integers(self, node: fx.Node) -> torch.Tensor:
-        """The positions that a node outside the loop holds."""
+        """The positions that a node outside the loop holds, on the CPU, where the tables are that they index."""
         if self.kind[node] != OUTSIDE:
             raise refusal("the cell takes positions from x or the state", "use torch.where", line_of(node))
         if node.op in ("get_attr", "placeholder"):
-            return self.trace.captured[node.meta["captured"]].detach()
+            return self.trace.captured[node.meta["captured"]].detach().cpu()
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.integers)
-        return node.target(*args, **kwargs)
+        return node.target(*args, **(kwargs | {"device": torch.device("cpu")} if "device" in kwargs else kwargs))
 
     def _aligned(self, node: fx.Node, ndim: int, lanes: tuple[int | None, ...]) -> Value:
         """A node as an operand of something with ``ndim`` axes of which ``lanes`` are lanes: aligned at the right."""
