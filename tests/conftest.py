@@ -29,6 +29,7 @@ if DEVICE != "cpu":
     import torch
 
     torch.set_default_device("cuda")
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # torch's layers are the truth of many tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
