@@ -29,7 +29,7 @@ if DEVICE != "cpu":
     import torch
 
     torch.set_default_device("cuda")
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # torch's layers are the truth of many tests
+    torch.backends.cudnn.allow_tf32 = False  # torch's layers are the truth of many tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
