@@ -78,6 +78,17 @@ def test_a_number_of_the_cell_that_changes():
         same(compiled(*inputs), model(*inputs))
 
 
+def test_a_tensor_that_the_cell_writes_down():
+    torch._dynamo.reset()
+    gains = [0.1, 0.2, 0.3]
+
+    def f(h, x):
+        return fb.scan(lambda h, x: (h * torch.tensor(gains, dtype=x.dtype, device=x.device) + x, h), h, x)
+
+    h, x = torch.randn(2, 3), torch.randn(7, 2, 3)
+    same(torch.compile(f, backend="aot_eager", fullgraph=True)(h, x), f(h, x))
+
+
 def test_the_first_state_inside_the_cell():
     """What a cell closes over is not its carry, even when it is the same tensor."""
     torch._dynamo.reset()

@@ -80,7 +80,7 @@ def _prepared(subgraph: fx.GraphModule, operands: Sequence[Any], carry: int, xs:
         form = Form(tuple(specs[:carry]), trees[0], tuple(specs[carry : carry + xs]), trees[1], device)
         with apart():
             traced = trace(step, form.carry, form.carry_tree, form.x, form.x_tree, specs[carry + xs :], (), device)
-            known[key] = Prepared(traced, form, list(range(len(specs) - carry - xs)))
+            known[key] = Prepared(traced, form, [*range(len(specs) - carry - xs), *traced.captured])
     return known[key]
 
 
