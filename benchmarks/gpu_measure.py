@@ -2,7 +2,8 @@
 
 Times are medians of single calls between two events of the device: "eager" as a program makes the call, "graph" the
 same call replayed from a CUDA graph, without what Python and the launches cost. Calls follow each other, so that what
-fits the second-level cache is found there, by a copy of the same size as well.
+fits the second-level cache is found there, by a copy of the same size as well. In a rehearsal (``small``) a time is one
+by the clock of the host, and there are neither graphs nor memory to measure.
 """
 
 from __future__ import annotations
@@ -11,55 +12,21 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from .case import Inputs
+from .gpu_measurement import Measurement
 from .gpu_work import OURS, Call, Case, error
+
+T = TypeVar("T")
 
 ROUNDS = 15
 ENOUGH = 2.0  # seconds: what takes long is called less often
 WARM = 0.2  # seconds of calls before the first that counts: a device that idled runs at a lower clock
 COPIED = 1 << 30  # bytes of the copy that bandwidth is measured by
-
-
-@dataclass
-class Measurement:
-    """What is known of a case by one of those who compute it; times in milliseconds.
-
-    Attributes:
-        case: Its name.
-        who: We, or a peer.
-        error: Of the first call's outputs, in units of what is tolerated: above 1 they are wrong, and nothing is timed.
-        first: Of the first call, which traces and compiles what is not in a cache on disk.
-        eager: Of a call.
-        graph: Of its replay from a CUDA graph.
-        copy: Of a copy that reads and writes as many bytes as the case has to; with our measurements alone.
-        extra: Megabytes of device memory at the peak of a call, beyond what was there before and what it returns.
-        trouble: Why something is missing.
-    """
-
-    case: str
-    who: str
-    error: float | None = None
-    first: float | None = None
-    eager: float | None = None
-    graph: float | None = None
-    copy: float | None = None
-    extra: float | None = None
-    trouble: str = ""
-
-    @property
-    def right(self) -> bool:
-        """Whether its numbers are known to be right."""
-        return self.error is not None and self.error <= 1
-
-    @property
-    def best(self) -> float | None:
-        """The shorter of both times."""
-        return min((t for t in (self.eager, self.graph) if t is not None), default=None)
 
 
 def measure(
@@ -89,13 +56,13 @@ def _stages(found: Measurement, case: Case, device: torch.device, small: bool) -
     if not found.right:
         return
     yield
-    found.extra = extra_memory(call, device)
-    found.eager = median_time(call, device)
+    found.extra = None if small else extra_memory(call, device)
+    found.eager = median_time(call, device, small)
     yield
     if ours:
-        found.copy = copy_time(case.moved(inputs), device)
+        found.copy = copy_time(case.moved(inputs), device, small)
         yield
-    if ours and device.type == "cuda":
+    if ours and not small:
         found.graph = graph_time(call, device)
 
 
@@ -105,7 +72,7 @@ def tolerated(case: Case, who: str, inputs: Inputs) -> float:
     return (own or case.tolerance)(inputs)
 
 
-def clocked(call: Call, device: torch.device) -> tuple[Sequence[Tensor], float]:
+def clocked(call: Callable[[], T], device: torch.device) -> tuple[T, float]:
     """What a call returns, and its milliseconds by the clock of the host."""
     synchronize(device)
     start = time.perf_counter()
@@ -120,10 +87,8 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def extra_memory(call: Call, device: torch.device) -> float | None:
+def extra_memory(call: Call, device: torch.device) -> float:
     """Megabytes at the peak of a call, beyond what was allocated before and what it returns."""
-    if device.type != "cuda":
-        return None
     gc.collect()
     synchronize(device)
     before = torch.cuda.memory_allocated(device)
@@ -134,10 +99,10 @@ def extra_memory(call: Call, device: torch.device) -> float | None:
     return (torch.cuda.max_memory_allocated(device) - before - kept) / 1e6
 
 
-def median_time(call: Callable[[], object], device: torch.device) -> float:
+def median_time(call: Callable[[], object], device: torch.device, small: bool = False) -> float:
     """Milliseconds of a call."""
-    if device.type == "cpu":  # a rehearsal
-        return _time(call, device)
+    if small:
+        return clocked(call, device)[1]
     end = time.perf_counter() + WARM
     while time.perf_counter() < end:
         call()
@@ -149,10 +114,6 @@ def median_time(call: Callable[[], object], device: torch.device) -> float:
 
 
 def _time(call: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cpu":
-        start = time.perf_counter()
-        call()
-        return 1e3 * (time.perf_counter() - start)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     synchronize(device)
     begin.record()
@@ -177,7 +138,7 @@ def graph_time(call: Call, device: torch.device) -> float:
     return time
 
 
-def copy_time(size: int, device: torch.device) -> float:
+def copy_time(size: int, device: torch.device, small: bool = False) -> float:
     """Milliseconds of a copy that reads and writes ``size`` bytes together, called or replayed, whichever is faster."""
     source = torch.zeros(max(size // 8, 1), device=device)
     target = torch.empty_like(source)
@@ -185,5 +146,5 @@ def copy_time(size: int, device: torch.device) -> float:
     def call() -> Sequence[Tensor]:
         return (target.copy_(source),)
 
-    eager = median_time(call, device)
-    return min(eager, graph_time(call, device)) if device.type == "cuda" else eager
+    eager = median_time(call, device, small)
+    return eager if small else min(eager, graph_time(call, device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .gpu_measure import Measurement
+from .gpu_measurement import Measurement
 from .gpu_work import COPY, OURS, Case, Target
 
 NAME = 56  # characters

@@ -3,6 +3,8 @@
 A fault on the device ends the process that caused it, and a compiler may take its time. So measurements run in another
 process, which sends what it knows after every stage; when it dies, or takes too long, what it sent is kept and a new
 process takes the next.
+
+Nothing here imports torch before the process knows its device: a pretended one has to be there first.
 """
 
 from __future__ import annotations
@@ -11,23 +13,36 @@ import importlib
 import importlib.metadata
 import multiprocessing
 import signal
+import sys
 import time
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+from .gpu_measurement import Measurement
 
-from .gpu_measure import COPIED, Measurement, copy_time, measure, synchronize
+if TYPE_CHECKING:
+    import torch
 
+TESTS = Path(__file__).parents[1] / "tests"
 STARTING = 180.0  # seconds in which a process imports torch and finds the device
 
 
-def serve(connection: Connection, module: str, device_type: str, small: bool) -> None:
+def serve(connection: Connection, module: str, kind: str, small: bool) -> None:
     """Measure the cases that are asked for, until there is nothing more or the device is out of order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who watches decides
+    if kind == "pretended":
+        sys.path.insert(0, str(TESTS))
+        import pretended
+
+        pretended.install()
+    import torch
+
+    from .gpu_measure import measure, synchronize
+
     cases = {case.name: case for case in importlib.import_module(module).CASES}
-    device = torch.device(device_type)
-    connection.send(about(device))
+    device = torch.device("cpu" if kind == "cpu" else "cuda")
+    connection.send(about(device, small))
     while True:
         case, who = connection.recv()
         measure(cases[case], who, device, small, connection.send)
@@ -35,15 +50,19 @@ def serve(connection: Connection, module: str, device_type: str, small: bool) ->
         connection.send(None)  # done
 
 
-def about(device: torch.device) -> dict[str, object]:
+def about(device: torch.device, small: bool) -> dict[str, object]:
     """The device, what it copies by the second, and the versions of what runs there."""
-    size = 2 * COPIED if device.type == "cuda" else 1 << 16
+    import torch
+
+    from .gpu_measure import COPIED, copy_time
+
+    size = 1 << 16 if small else 2 * COPIED
     found: dict[str, object] = {
         "device": "A rehearsal in Triton's interpreter: its times mean nothing",
-        "copy_bytes_per_second": size / (copy_time(size, device) / 1e3),
-        "cuDNN": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "copy_bytes_per_second": size / (copy_time(size, device, small) / 1e3),
+        "cuDNN": None if small else torch.backends.cudnn.version(),
     }
-    if device.type == "cuda":
+    if not small:
         properties = torch.cuda.get_device_properties(device)
         found["device"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     return found | {name: _version(name) for name in ("feedbackward", "torch", "triton", "torchaudio")}
@@ -61,7 +80,7 @@ class Worker:
 
     Args:
         module: The module whose ``CASES`` it measures.
-        device: ``"cuda"``, or ``"cpu"`` for a rehearsal.
+        device: ``"cuda"``; for a rehearsal, ``"pretended"`` where our kernels are interpreted, or ``"cpu"``.
         small: Whether the tiny workloads are meant.
     """
 

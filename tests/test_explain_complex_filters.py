@@ -25,7 +25,7 @@ def coefficients(dtype, order=3):
     """b and a, with poles inside of the unit circle and a_0 = 2."""
     rng = np.random.default_rng(order)
     roots = rng.uniform(0.3, 0.9, order) * np.exp(1j * rng.uniform(-3, 3, order))
-    a = torch.from_numpy(np.poly(roots if dtype.is_complex else roots.real))
+    a = torch.as_tensor(np.poly(roots if dtype.is_complex else roots.real))
     return torch.randn(order + 1, dtype=dtype), 2.0 * a.to(dtype)
 
 
@@ -42,8 +42,8 @@ def coefficients(dtype, order=3):
 def test_every_state_and_output_of_an_lfilter(b_and_a, signal, state):
     b, a = coefficients(b_and_a)
     x = torch.randn(T, dtype=signal)
-    before = np.zeros(3, complex) if state is None else torch.randn(3, dtype=state).numpy()
-    zi = None if state is None else torch.from_numpy(before)
+    before = np.zeros(3, complex) if state is None else torch.randn(3, dtype=state).numpy(force=True)
+    zi = None if state is None else torch.as_tensor(before)
     watched = fb.explain(fb.lfilter, b, a, x, zi=zi)
     tolerance = 1e-4 if b_and_a is torch.complex64 else 1e-9
     (check,) = watched.checks
@@ -51,7 +51,9 @@ def test_every_state_and_output_of_an_lfilter(b_and_a, signal, state):
     assert check.bound < 1e-9 or b_and_a is torch.complex64
     for t, step in enumerate(watched.steps):
         v = step["filter"]
-        y, after = scipy.signal.lfilter(b.numpy(), a.numpy(), x[t : t + 1].numpy(), zi=before)
+        y, after = scipy.signal.lfilter(
+            b.numpy(force=True), a.numpy(force=True), x[t : t + 1].numpy(force=True), zi=before
+        )
         close(v["x"], x[t : t + 1], tolerance)
         close(v["y"], y, tolerance)
         close(v["s before"], before, tolerance)
@@ -72,9 +74,9 @@ def test_every_section_of_a_cascade(start):
     x = torch.randn(2, T, dtype=COMPLEX)
     watched = fb.explain(fb.sosfilt, sos, x, start=start)
     assert all(check.holds for check in watched.checks)
-    y = x.numpy()
+    y = x.numpy(force=True)
     for k, (b, a) in enumerate((first, second)):
-        y = scipy.signal.lfilter(b.numpy(), a.numpy(), y)
+        y = scipy.signal.lfilter(b.numpy(force=True), a.numpy(force=True), y)
         close(watched.run.track(f"section {k}")["y"].values[..., 0].T, y[:, start:])
 
 
@@ -111,11 +113,11 @@ def test_poles_zeros_and_response_on_both_sides():
     b, a = coefficients(COMPLEX)
     watched = fb.explain(fb.lfilter, b, a, torch.randn(T), sample_rate=8000.0)
     (found,), frequency = watched.details.filters, watched.details.frequency
-    for mine, theirs in ((found.poles, np.roots(a.numpy())), (found.zeros, np.roots(b.numpy()))):
+    for mine, theirs in ((found.poles, np.roots(a.numpy(force=True))), (found.zeros, np.roots(b.numpy(force=True)))):
         np.testing.assert_allclose(np.sort_complex(mine), np.sort_complex(theirs), atol=1e-9)
     np.testing.assert_allclose(frequency, -frequency[::-1])
     assert frequency[-1] == pytest.approx(4000.0, rel=1e-5)
-    _, h = scipy.signal.freqz(b.numpy(), a.numpy(), frequency, fs=8000.0)
+    _, h = scipy.signal.freqz(b.numpy(force=True), a.numpy(force=True), frequency, fs=8000.0)
     np.testing.assert_allclose(found.decibels, 20 * np.log10(np.abs(h)), atol=1e-9)
     np.testing.assert_allclose(np.exp(1j * np.radians(found.degrees)), h / np.abs(h), atol=1e-9)
     assert abs(found.degrees[len(frequency) // 2]) <= 180
@@ -150,7 +152,7 @@ def test_conjugated_views_are_what_they_stand_for():
     b, a = (c.conj() for c in coefficients(COMPLEX))
     x = torch.randn(9, dtype=COMPLEX).conj()
     watched = fb.explain(fb.lfilter, b, a, x)
-    y = scipy.signal.lfilter(*(t.resolve_conj().numpy() for t in (b, a, x)))
+    y = scipy.signal.lfilter(*(t.numpy(force=True) for t in (b, a, x)))
     close(watched.run.track("filter")["y"].values[:, 0], y)
     assert "imaginary part" in watched.html()
 

@@ -139,6 +139,9 @@ def test_a_long_stretch_has_the_weights_of_its_first_steps():
     assert all(check.holds for check in watched.checks)
     assert "the first 512 states shown" in watched.checks[1].what
     assert len(watched.steps) == 2000
+    many = fb.explain(fb.linear_recurrence, decays(16, 3, 1), noise(16, 3, 600), steps=600, elements=16)
+    assert many.details.weights.shape == (512, 16, 1, 513)  # of the first channel: no more fit
+    assert all(check.holds for check in many.checks)
 
 
 def test_axes_and_weights_have_names():

@@ -12,6 +12,8 @@ import torch
 from browser import Reader, browser, number
 from pages import near, rotations, same, saved, selective, shown, smoother, texts
 
+import feedbackward as fb
+
 pytest.importorskip("playwright")
 pytest.importorskip("latex2mathml")
 
@@ -124,8 +126,6 @@ def test_the_memory_can_be_read(chromium, make, tmp_path):
 
 
 def test_a_memory_that_is_not_on_the_page_says_so(chromium, tmp_path):
-    import feedbackward as fb
-
     watched = fb.explain(fb.linear_recurrence, torch.rand(4, 80, 30), torch.randn(4, 80, 30), dim=1)
     with Reader(chromium, watched.save(tmp_path / "page.html")) as reader:
         kept = 100_000 // (64 * 65 * 4)
@@ -145,6 +145,16 @@ def test_a_memory_that_is_not_on_the_page_says_so(chromium, tmp_path):
                 "#slider", f"s => {{ s.value = {time}; s.dispatchEvent(new Event('input')); }}"
             )
             assert texts(reader, "#memory-of") == [says]
+        assert reader.errors == []
+
+
+def test_a_memory_that_grows_says_how_far(chromium, tmp_path):
+    watched = fb.explain(fb.linear_recurrence, torch.tensor([0.5, 1.5]), torch.randn(2, 9))
+    with Reader(chromium, watched.save(tmp_path / "page.html")) as reader:
+        reader.page.keyboard.press("End")
+        assert texts(reader, "#memory-of") == ["of channel 0"]
+        reader.page.select_option("#channel", "1")
+        assert texts(reader, "#memory-of") == [f"of channel 1, up to {1.5**8:.6g}"]
         assert reader.errors == []
 
 

@@ -1,8 +1,8 @@
 """Where the kernels for GPUs are tested: on a GPU where there is one, in Triton's interpreter elsewhere.
 
 ``kernels/`` holds tests that run kernels. With a GPU they are collected here; without one, `test_interpreter.py` runs
-each of its files in a process of its own, where Triton interprets every kernel (that is decided when a kernel is
-defined) and the kernels stand in for the native ones on CPU tensors. What needs no run of a kernel lies beside it.
+each of its files in a process of its own, on tensors of a pretended GPU, where Triton interprets every kernel (that is
+decided when a kernel is defined). What needs no run of a kernel lies beside it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 import torch
 
-INTERPRETED = os.environ.get("FEEDBACKWARD_DEVICE_KERNELS") == "triton"
+PRETENDED = os.environ.get("FEEDBACKWARD_TEST_DEVICE") == "pretended"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
-if not INTERPRETED and not torch.cuda.is_available():
+if not torch.cuda.is_available() or (PRETENDED and not INTERPRETED):
     collect_ignore = ["kernels"]
 
 
 @pytest.fixture
 def device() -> torch.device:
     """Where the kernels run."""
-    return torch.device("cpu" if INTERPRETED else "cuda")
+    return torch.device("cuda")

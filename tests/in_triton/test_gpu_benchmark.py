@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +17,7 @@ import torch
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / "benchmarks" / "gpu.py").exists(), reason="the benchmarks are not here"),
-    pytest.mark.skipif("FEEDBACKWARD_DEVICE_KERNELS" in os.environ, reason="it starts such a process itself"),
-]
+pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks" / "gpu.py").exists(), reason="the benchmarks are not here")
 
 
 def run(*arguments, **environment):
@@ -45,6 +44,7 @@ CASES = (
 )
 
 
+@pytest.mark.skipif(bool(torch.version.cuda or torch.version.hip), reason="a pretended GPU needs a torch for the CPU")
 def test_a_rehearsal_checks_and_times_everybody(tmp_path):
     file = tmp_path / "gpu.json"
     done = run("--rehearse", "--json", str(file), "--only", *CASES)
@@ -149,6 +149,74 @@ def test_a_copy_is_held_against_the_better_time():
     for graph, error, verdict in ((2.0, 0.5, "met"), (3.0, 0.5, "MISSED"), (None, 0.5, "MISSED"), (2.0, 2.0, "WRONG")):
         mine = Measurement("case", "feedbackward", error=error, eager=4.0, graph=graph, copy=1.0)
         assert next(verdicts([one], [mine])).verdict == verdict
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A device for what is measured there: three milliseconds between two events, memory by a list of readings."""
+    seen = SimpleNamespace(replays=0, memory=[], peak=[])
+
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            self.recorded = True
+
+        def elapsed_time(self, end):
+            assert self.recorded
+            assert end.recorded
+            return 3.0
+
+    class Graph:
+        def replay(self):
+            seen.replays += 1
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, value in {
+        "synchronize": lambda device: None,
+        "Event": Event,
+        "CUDAGraph": Graph,
+        "Stream": lambda device: stream,
+        "current_stream": lambda device: stream,
+        "stream": lambda given: contextlib.nullcontext(),
+        "graph": lambda given: contextlib.nullcontext(),
+        "memory_allocated": lambda device: seen.memory.pop(),
+        "reset_peak_memory_stats": lambda device: None,
+        "max_memory_allocated": lambda device: seen.peak.pop(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    return seen
+
+
+def test_what_is_measured_on_a_device(stand_in, monkeypatch):
+    from benchmarks import gpu_measure
+
+    monkeypatch.setattr(gpu_measure, "WARM", 0.0)
+    device, calls = torch.device("cuda"), []
+
+    def call():
+        calls.append(1)
+        return (torch.ones(250_000),)  # a megabyte
+
+    assert gpu_measure.median_time(call, device) == 3.0
+    assert len(calls) == gpu_measure.ROUNDS
+    stand_in.memory, stand_in.peak = [2_000_000], [7_500_000]
+    assert gpu_measure.extra_memory(call, device) == 4.5
+    before = len(calls)
+    assert gpu_measure.graph_time(call, device) == 3.0
+    assert len(calls) == before + 2  # once outside of the graph, once inside
+    assert stand_in.replays == gpu_measure.ROUNDS
+
+
+def test_what_takes_long_is_called_less_often(stand_in, monkeypatch):
+    from benchmarks import gpu_measure
+
+    monkeypatch.setattr(gpu_measure, "WARM", 0.0)
+    monkeypatch.setattr(gpu_measure, "ENOUGH", 0.004)
+    calls = []
+    gpu_measure.median_time(lambda: calls.append(1), torch.device("cuda"))
+    assert len(calls) == 2
 
 
 def test_what_was_known_of_a_process_that_ended_is_kept():

@@ -14,7 +14,7 @@ import scanning
 from gpus import Machine, on_gpu
 
 from feedbackward.ops import device
-from feedbackward.triton import band, cascade, linear
+from feedbackward.triton import band, cascade, linear, segments
 
 from cells import CELLS  # isort: skip (scanning puts the examples on the path)
 
@@ -44,6 +44,7 @@ OPERATORS = {
     "hop": lambda lanes, steps: lfilter(
         on_gpu(lanes, 1, steps), on_gpu(5, -(-steps // 32), 1, 3), on_gpu(5, -(-steps // 32), 1, 2), hop=32
     ),
+    "order 12": lambda lanes, steps: lfilter(on_gpu(lanes, steps), on_gpu(1, 13), on_gpu(1, 12)),
     "linear": lambda lanes, steps: recurrence(on_gpu(lanes, 5, steps), on_gpu(5, 1)),
     "band": lambda lanes, steps: banded(on_gpu(lanes, steps), on_gpu(4, steps)),
     "scan": lambda lanes, steps: scan("compressor", lanes, steps % 1000),
@@ -91,6 +92,19 @@ def test_kernels_run_where_the_tensors_are(monkeypatch):
             assert machine.current == 0
             once = once or len(machine.compiled)
     assert len(machine.compiled) == 2 * once
+
+
+@pytest.mark.parametrize("states", [1, 4, 8, 17, 64])
+@pytest.mark.parametrize("hop", [1, 100, 5000])
+def test_factors_of_segments_take_no_more_memory_than_a_signal(states, hop):
+    for lanes in (1, 100, 3000):
+        for steps in (1, 4095, 4097, 100_000):
+            cut = segments.cut_frames(lanes, steps, hop, states)
+            assert cut.count * cut.rounds * cut.length >= steps > (cut.count - 1) * cut.rounds * cut.length
+            assert cut.count == 1 or (cut.count - 1) * states**2 <= steps
+            assert cut.count == 1 or lanes * (states + 2) < segments.ENOUGH
+    assert segments.cut_frames(1, 10**6, hop, states).count > 100
+    assert segments.cut_frames(1, 10**6, hop, segments.WIDEST + 1).count == 1
 
 
 def test_a_grid_of_nothing_is_not_launched(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -52,15 +51,13 @@ def in_code(numbers: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def guard(device: torch.device) -> AbstractContextManager[Any]:
-    """Makes ``device`` the current one, which is where Triton launches; the CPU, under the interpreter, always is."""
-    return contextlib.nullcontext() if device.type == "cpu" else torch.cuda.device(device)
+    """Makes ``device`` the current one, which is where Triton launches."""
+    return torch.cuda.device(device)
 
 
 @functools.cache
 def warp_size(device: torch.device) -> int:
     """Threads that run in step: 32 on NVIDIA's GPUs, 64 on most of AMD's."""
-    if device.type == "cpu":
-        return 32
     with guard(device):
         return int(triton.runtime.driver.active.get_current_target().warp_size)
 

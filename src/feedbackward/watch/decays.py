@@ -110,7 +110,6 @@ class Decays:
         steps = max(1, min(len(self.weights), math.isqrt(most) - 1))
         channels = max(1, most // (steps * (1 + steps)))
         shown = self.weights[:steps, :, :channels, : 1 + steps]
-        finite = torch.where(shown.isfinite(), shown.abs(), 0.0)
         return {
             "decays": {
                 "elements": self.elements,
@@ -123,7 +122,6 @@ class Decays:
                 "channels": shown.shape[2],
                 "own": self.channels > 1,
                 "complex": shown.is_complex(),
-                "scale": float(finite.max()),
                 "values": pack(shown),
             },
         }

@@ -170,7 +170,9 @@ def _lanes(
     rest = math.prod(lanes) // count
     filters = spread(count, limits.filters)
     signals = tuple(range(min(rest, limits.elements)))
-    index = tuple(torch.tensor(column) for column in zip(*_places(lanes, own, filters, signals), strict=True))
+    index = tuple(
+        torch.tensor(column, device=x.device) for column in zip(*_places(lanes, own, filters, signals), strict=True)
+    )
 
     def taken(t: Tensor, axes: int) -> Tensor:
         whole = t.expand(*lanes, *t.shape[t.ndim - axes :])
@@ -202,7 +204,7 @@ def spread(count: int, most: int) -> tuple[int, ...]:
     """All places, or as many as are wanted, evenly spread."""
     if count <= most:
         return tuple(range(count))
-    return tuple(dict.fromkeys(torch.linspace(0, count - 1, most).round().int().tolist()))
+    return tuple(dict.fromkeys(torch.linspace(0, count - 1, most, device="cpu").round().int().tolist()))
 
 
 def _places(lanes: torch.Size, own: list[bool], filters: tuple[int, ...], signals: tuple[int, ...]) -> list[list[int]]:

@@ -157,13 +157,14 @@ def details_of(call: FilterCall) -> Bank:
 
 def bank_of(b: Tensor, a: Tensor, places: tuple[int, ...], sample_rate: float | None) -> Bank:
     """The bank of all filters (filters, sections, order + 1), of which those at ``places`` are shown in full."""
+    b, a = b.cpu(), a.cpu()
     nyquist = (sample_rate or 1.0) / 2
     last = nyquist * (1 - 1e-6)  # zeros of many designs sit at Nyquist itself, where phase has a jump
     if b.is_complex():
-        w = last / _POINTS * torch.arange(-_POINTS, _POINTS + 1, dtype=torch.float64)
+        w = last / _POINTS * torch.arange(-_POINTS, _POINTS + 1, dtype=torch.float64, device="cpu")
     else:
-        w = torch.logspace(math.log10(nyquist / 1000), math.log10(nyquist), _POINTS, dtype=torch.float64)
-        w = w.clamp(max=last)
+        ends = math.log10(nyquist / 1000), math.log10(nyquist)
+        w = torch.logspace(*ends, _POINTS, dtype=torch.float64, device="cpu").clamp(max=last)
     fs = 2 * nyquist
     filters = tuple(_filter(place, b[place], a[place], w, fs) for place in places)
     outlined = spread(len(b), _OUTLINES) if len(b) > 1 else ()

@@ -76,7 +76,7 @@ def _map(weight: Weight, values: Tensor, inside: Tensor | None, stands_for: bool
     data |= {"block": [down, across], "vector": values.ndim < 2}
     if inside is not None:
         whole = _largest(inside.reshape(matrix.shape).to(torch.float32), down, across) > 0
-        data["inside"] = {"t": "u1", "s": base64.b64encode(whole.numpy().astype(np.uint8).tobytes()).decode()}
+        data["inside"] = {"t": "u1", "s": base64.b64encode(whole.cpu().numpy().astype(np.uint8).tobytes()).decode()}
     return Map(weight, stands_for, part, (matrix.shape[0], matrix.shape[1]), (down, across), data)
 
 

@@ -110,8 +110,8 @@ def _track(call: Call, found: Results, k: int, window: slice) -> tuple[Track, Ch
     layer, lengths = given.layers[k], given.lengths
     x = _below(states[0], number, call.directions) if number else given.x
     steps, batch = x.shape[:2]
-    length = torch.full((batch,), steps) if lengths is None else lengths
-    going = (torch.arange(steps)[window].unsqueeze(1) < length).unsqueeze(-1)  # (steps, B, 1)
+    length = torch.full((batch,), steps, device=x.device) if lengths is None else lengths.to(x.device)
+    going = (torch.arange(steps, device=x.device)[window].unsqueeze(1) < length).unsqueeze(-1)  # (steps, B, 1)
     before, after = [], []
     for every, first, last in zip(states, given.states, found.last, strict=True):
         before_k, after_k = _around(every[k], first[k], length, reverse)
@@ -141,7 +141,7 @@ def _around(every: Tensor, first: Tensor, length: Tensor, reverse: bool) -> tupl
     if not reverse:
         return torch.cat([first.unsqueeze(0), every[:-1]]), every
     later = torch.cat([every[1:], first.unsqueeze(0)])
-    begins = torch.arange(every.shape[0]).unsqueeze(1) == length - 1
+    begins = torch.arange(every.shape[0], device=every.device).unsqueeze(1) == length - 1
     return torch.where(begins.unsqueeze(-1), first, later), every
 
 

@@ -72,7 +72,8 @@ def _steps_check(call: RecurrenceCall, kept: Tensor, after: Tensor) -> Check:
 
 def _sum_check(call: RecurrenceCall, weights: Tensor, channels: int) -> Check:
     """The steps that have weights as sums over x, of the first channels."""
-    steps, channels = len(weights), weights.shape[2] if weights.shape[2] > 1 else min(channels, call.h.shape[2])
+    shared = call.decay.shape[2] == 1
+    steps, channels = len(weights), min(channels, call.h.shape[2]) if shared else weights.shape[2]
     parts = torch.cat([call.before.unsqueeze(0), call.x[:steps].to(call.h.dtype)])[..., :channels]
     terms = weights * parts.permute(1, 2, 0)  # (steps, E, C, 1 + steps)
     h, sizes = call.h[:steps, :, :channels], terms.abs().sum(-1)
@@ -86,7 +87,7 @@ def _sum_check(call: RecurrenceCall, weights: Tensor, channels: int) -> Check:
 
 def _size(*parts: Tensor) -> Tensor:
     """The largest sum of magnitudes over time, (E, C)."""
-    return sum((p.abs() for p in parts), torch.zeros(())).nan_to_num(0, 0, 0).amax(0)
+    return torch.stack([p.abs() for p in parts]).sum(0).nan_to_num(0, 0, 0).amax(0)
 
 
 def _unit(call: RecurrenceCall) -> float:

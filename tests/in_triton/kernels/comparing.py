@@ -17,7 +17,7 @@ ROUNDING = 250
 def compare(device: torch.device, call: Any, inputs: dict[str, torch.Tensor], note: str = "") -> None:
     """``call(library, *inputs)``: a tensor or a tuple of them, by `feedbackward` and by `reference`."""
     mine = [t.detach().to(device).requires_grad_() for t in inputs.values()]
-    theirs = [t.detach().to(cases.WIDE.get(t.dtype, t.dtype)).requires_grad_() for t in inputs.values()]
+    theirs = [t.detach().cpu().to(cases.WIDE.get(t.dtype, t.dtype)).requires_grad_() for t in inputs.values()]
     outputs, truths = _tuple(call(fb, *mine)), _tuple(call(reference, *theirs))
     for i, (output, truth) in enumerate(zip(outputs, truths, strict=True)):
         assert output.shape == truth.shape
@@ -36,7 +36,7 @@ def near(output: torch.Tensor, truth: torch.Tensor, note: str) -> None:
     scale = truth.abs().max().item() if truth.numel() else 1.0
     bound = ROUNDING * torch.finfo(output.dtype).eps * max(scale, 1e-30)
     torch.testing.assert_close(
-        output.detach().cpu().to(truth.dtype), truth.detach(), rtol=0, atol=bound, msg=lambda text: f"{note}: {text}"
+        output.detach().cpu().to(truth.dtype), truth.detach().cpu(), rtol=0, atol=bound, msg=lambda text: f"{note}: {text}"
     )
 
 

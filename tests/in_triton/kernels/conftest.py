@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,11 @@ def quick_calls(monkeypatch):
                     interpreter._patch_attr(package, name, member, builder, scope)
 
         monkeypatch.setattr(interpreter, "_patch_builtin", patch)
+
+
+@pytest.fixture(autouse=True)
+def numbers_of_nobody():
+    """Lanes that fill a block up may divide by zero, which NumPy tells, in the interpreter, in any thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield

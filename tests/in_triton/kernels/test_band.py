@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from closeness import eps
@@ -36,14 +35,14 @@ def test_outer(device, count):
 def test_gradients_of_every_order(device):
     x = torch.randn(3, 4, dtype=torch.float64, device=device, requires_grad=True)
     weight = torch.randn(3, 4, dtype=torch.float64, device=device, requires_grad=True)
-    with np.errstate(all="ignore"):
-        torch.autograd.gradcheck(lambda x, w: fb.band_matmul(x, w, 1, 1), (x, weight))
-        torch.autograd.gradgradcheck(lambda x, w: fb.band_matmul(x, w, 1, 1), (x, weight))
+    torch.autograd.gradcheck(lambda x, w: fb.band_matmul(x, w, 1, 1), (x, weight))
+    torch.autograd.gradgradcheck(lambda x, w: fb.band_matmul(x, w, 1, 1), (x, weight))
 
 
 def test_nothing_and_nan(device):
     weight = torch.full((3, 4), float("nan"), device=device)
     weight[1] = 2.0
     weight[0, 1:], weight[2, :-1] = 1.0, 1.0  # what is left lies outside of the matrix
-    assert torch.equal(fb.band_matmul(torch.ones(4, device=device), weight, 1, 1).cpu(), torch.tensor([3.0, 4, 4, 3]))
+    sums = torch.tensor([3.0, 4, 4, 3], device=device)
+    assert torch.equal(fb.band_matmul(torch.ones(4, device=device), weight, 1, 1), sums)
     assert fb.band_matmul(torch.ones(0, 4, device=device), weight, 1, 1).shape == (0, 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import scanning
 import torch
@@ -21,7 +20,7 @@ def on_the_device(device, monkeypatch):
     ran = []
     original = launched._Call.run
     monkeypatch.setattr(launched._Call, "run", lambda *given: (ran.append(1), original(*given)))
-    with torch.device(device), np.errstate(all="ignore"):  # lanes that fill a block up divide by zero
+    with torch.device(device):
         yield
     assert ran
 

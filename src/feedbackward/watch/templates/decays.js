@@ -77,7 +77,11 @@ function arrowPath([x, y], [toX, toY]) {
 function drawMemory() {
   const now = timeNow();
   const why = noMemory();
-  document.getElementById("memory-of").textContent = why || (channelChoice ? `of channel ${chosenChannel()}` : "");
+  const shown = why ? [] : Array.from({ length: now + 1 }, (_, k) => weightOf(now, k));
+  const largest = Math.max(1, ...shown.map(magnitude).filter(Number.isFinite));
+  const whose = channelChoice ? `of channel ${chosenChannel()}` : "";
+  const most = largest > 1 ? `up to ${long(largest)}` : ""; // where the state grows, what is old counts most
+  document.getElementById("memory-of").textContent = why || [whose, most].filter(Boolean).join(", ");
   document.getElementById("memory-end").textContent = `t = ${run.start + run.steps - 1}`;
   const width = memory.canvas.clientWidth || 600;
   const high = 96;
@@ -85,10 +89,9 @@ function drawMemory() {
   readMemory();
   if (why) return memory.canvas.setAttribute("aria-label", why);
   const across = width / run.steps;
-  const shown = Array.from({ length: now + 1 }, (_, k) => weightOf(now, k));
   const below = memory.complex || page.decays.negative;
   const middle = below ? high / 2 : high - 6;
-  const unit = memory.scale ? (below ? high / 2 - 6 : high - 12) / memory.scale : 0;
+  const unit = (below ? high / 2 - 6 : high - 12) / largest;
   context.strokeStyle = ink("line");
   context.beginPath();
   context.moveTo(0, middle);

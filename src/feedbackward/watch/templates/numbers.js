@@ -34,10 +34,11 @@ function short(v) {
   return linesOf(v, shortReal).join("");
 }
 
-// A coefficient: of a complex one the parts that are not zero, with three digits each, so that both fit in a diagram.
+// A coefficient: of a complex one the parts that are not zero, with three digits or decimals each, so that both fit in a
+// diagram.
 function medium(v) {
   if (typeof v === "number" || v.im === 0) return mediumReal(v.re ?? v);
-  const [re, im] = partsOf(v).map((part) => mediumReal(part, 3));
+  const [re, im] = partsOf(v).map((part) => mediumReal(Math.abs(part) < 1 && Math.abs(part) >= 1e-3 ? Number(part.toFixed(3)) : part, 3));
   return v.re === 0 ? `${im}i` : re + imaginary(im);
 }
 
