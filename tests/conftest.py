@@ -33,6 +33,7 @@ if DEVICE != "cpu":
 
     torch.set_default_device("cuda")
     torch._C._get_default_device = lambda: "cuda"  # tensors on it are printed as the examples of docstrings have them
+    torch.backends.cudnn.allow_tf32 = False  # torch's layers are the truth of many tests
 
 
 def pytest_configure(config: pytest.Config) -> None:

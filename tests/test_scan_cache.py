@@ -315,6 +315,21 @@ def test_one_tensor_twice_is_not_two_tensors():
     traced(cell)
 
 
+def test_the_default_device():
+    """A cell makes its tensors there, as in a loop."""
+
+    def cell(h, x):
+        return torch.tensor([0.1, 0.2, 0.3]).to(h.dtype) * h + x, h
+
+    h, x = randn(3), randn(5, 3)
+    traced(cell, h, x)
+    with torch.device("meta"):
+        traced(lambda h, x: (torch.tensor([0.1, 0.2, 0.3], device=h.device).to(h.dtype) * h + x, h), h, x)
+        with pytest.raises(RuntimeError, match="meta"):
+            fb.scan(cell, h, x)
+    assert traced(cell, h, x) == 0
+
+
 def test_the_default_dtype():
     def cell(h, x):
         return torch.tensor(0.1) * h + x, h

@@ -47,10 +47,11 @@ def arguments(batch=4, steps=7):
 NEEDS_OPENSSL = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="PyTorch's inductor calls openssl, which is not on the PATH"
 )
+INDUCTOR = pytest.param("inductor", marks=[NEEDS_OPENSSL, pytest.mark.genuine])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
-@pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=NEEDS_OPENSSL)])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", INDUCTOR])
 def test_compiled_without_a_graph_break(backend):
     torch._dynamo.reset()
     model, inputs = Model(), arguments()

@@ -247,7 +247,7 @@ ARGUMENTS = {
     "xs": ({"xs": "abc"}, ValueError, "xs is a str"),
     "xs number": ({"xs": 3.0}, ValueError, "xs is a float"),
     "init number": ({"init": 0.0}, ValueError, "init is a float"),
-    "init numpy": ({"init": STATE.numpy()}, ValueError, "init is a ndarray"),
+    "init numpy": ({"init": STATE.numpy(force=True)}, ValueError, "init is a ndarray"),
     "init integer": ({"init": POSITIONS}, ValueError, "torch.int64"),
     "init half": ({"init": STATE.half()}, ValueError, "torch.float16"),
     "init bfloat16": ({"init": STATE.bfloat16()}, ValueError, "torch.bfloat16"),

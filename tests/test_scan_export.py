@@ -43,8 +43,9 @@ class Recurrent(nn.Module):
         return self.head(self.layer(fb.scan(self.cell, x.new_zeros(x.shape[1], 5), x)[1])[0])
 
 
-def _train(rank, folder):
+def _train(rank, folder, device):
     torch.set_num_threads(1)
+    torch.set_default_device(device)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     torch.manual_seed(0)
     model, x = Recurrent(), torch.randn(7, 4, 3, dtype=torch.float64)
@@ -56,8 +57,9 @@ def _train(rank, folder):
     distributed.destroy_process_group()
 
 
+@pytest.mark.genuine
 def test_two_processes_find_the_gradient_of_one(tmp_path):
-    torch.multiprocessing.spawn(_train, (str(tmp_path),), nprocs=2)
+    torch.multiprocessing.spawn(_train, (str(tmp_path), str(torch.get_default_device())), nprocs=2)
     torch.manual_seed(0)
     model, x = Recurrent(), torch.randn(7, 4, 3, dtype=torch.float64)
     model(x).square().mean().backward()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from isolated import run_battery
+
+pytestmark = pytest.mark.cpu
 
 
 def test_each_instruction_set(instruction_set):

@@ -28,7 +28,7 @@ def gradients(kind: str, size: tuple[int, int, int], dtype: torch.dtype, checkpo
     else:
         weights = list(cell.parameters())
         y = fb.scan(cell, (zero, zero) if kind == "LSTM" else zero, x, checkpoint=checkpoint)[1]
-    d = torch.randn(y.shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    d = torch.randn(y.shape, dtype=dtype, generator=torch.Generator(x.device).manual_seed(1))
     return [y, *torch.autograd.grad(y, [x, *weights], d)]
 
 
@@ -42,6 +42,7 @@ def test_is_torch_s_layer(kind: str, size: tuple[int, int, int], dtype: torch.dt
         torch.testing.assert_close(ours, torchs, rtol=0, atol=200 * eps * torchs.abs().max().item())
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("size", "dtype"), CHOSEN, ids=str)
 def test_threads_change_no_bit(kind: str, size: tuple[int, int, int], dtype: torch.dtype) -> None:

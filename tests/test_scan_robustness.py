@@ -97,6 +97,6 @@ def test_autocast_leaves_a_scan_alone():
     w, h, x = randn(4, 4, dtype=torch.float32), randn(3, 4, dtype=torch.float32), randn(9, 3, 4, dtype=torch.float32)
     cell = lambda h, x: ((y := torch.tanh(h @ w + x)), y)  # noqa: E731
     expected = fb.scan(cell, h, x)[1]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(x.device.type, torch.bfloat16):
         result = fb.scan(cell, h, x)[1]
     torch.testing.assert_close(result, expected, rtol=0, atol=0)

@@ -80,7 +80,7 @@ def linear_recurrence(
     dim = dim if dim < 0 else dim - x.ndim
     dtype = torch.result_type(x, decay)
     dtype = dtype if initial is None else torch.result_type(x.to(dtype), initial)
-    decay = decay.to(dtype) if isinstance(decay, Tensor) else torch.tensor(decay, dtype=dtype, device=x.device)
+    decay = torch.as_tensor(decay, dtype=dtype, device=x.device)
     decay = decay.movedim(dim, -1) if decay.ndim == x.ndim else decay.unsqueeze(-1)
     x = x.movedim(dim, -1).to(dtype)
     steps = x.shape[-1]

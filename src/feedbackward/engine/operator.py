@@ -339,7 +339,7 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, settings: Any, *tensors: Tensor) -> Any:
         results = _batched(info, in_dims[1:], tensors, settings)
-        return (*results, tensors[0].new_empty(0, dtype=torch.uint8)), (*(0 for _ in results), None)
+        return (*results, torch.empty(0, dtype=torch.uint8, device=tensors[0].device)), (*(0 for _ in results), None)
 
 
 def _setup_native(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
@@ -353,7 +353,7 @@ def _backward_native(ctx: Any, d: Sequence[Tensor | None]) -> tuple[Any, ...]:
 
 def _vmap_native(info: Any, in_dims: Any, tensors: list[Tensor], *settings: Any) -> Any:
     results = _batched(info, in_dims[0], tensors, settings)
-    return [*results, tensors[0].new_empty(0, dtype=torch.uint8)], [*(0 for _ in results), None]
+    return [*results, torch.empty(0, dtype=torch.uint8, device=tensors[0].device)], [*(0 for _ in results), None]
 
 
 for _device in ("CPU", "CUDA"):

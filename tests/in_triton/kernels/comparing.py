@@ -36,7 +36,11 @@ def near(output: torch.Tensor, truth: torch.Tensor, note: str) -> None:
     scale = truth.abs().max().item() if truth.numel() else 1.0
     bound = ROUNDING * torch.finfo(output.dtype).eps * max(scale, 1e-30)
     torch.testing.assert_close(
-        output.detach().cpu().to(truth.dtype), truth.detach().cpu(), rtol=0, atol=bound, msg=lambda text: f"{note}: {text}"
+        output.detach().cpu().to(truth.dtype),
+        truth.detach().cpu(),
+        rtol=0,
+        atol=bound,
+        msg=lambda text: f"{note}: {text}",
     )
 
 
