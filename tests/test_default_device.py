@@ -20,6 +20,20 @@ def _hop(x: Tensor) -> Tensor:
     return fb.sosfilt(sos.unsqueeze(-2), x[:, 0, 0], hop=2, interpolation="linear")
 
 
+def _steady(x: Tensor) -> Tensor:
+    """Filtered as if the first samples had been there forever, and from past ones."""
+    b, a = x.new_tensor([0.5, 0.2, 0.1]), x.new_tensor([1.0, -0.3, 0.2])
+    sos, x = torch.cat([b, a])[None], x.movedim(0, -1)
+    forever = fb.lfilter(b, a, x, zi=fb.lfilter_zi(b, a) * x[..., :1])[0]
+    return fb.sosfiltfilt(sos, forever, padlen=3) + fb.lfilter(b, a, x, zi=fb.lfiltic(b, a, x[..., :2], x[..., :2]))[0]
+
+
+def _modules(x: Tensor) -> Tensor:
+    sections = fb.nn.SOSFilter(2, device=x.device, dtype=x.dtype)
+    direct = fb.nn.LFilter.from_ba([0.5], [1.0, -0.2], device=x.device, dtype=x.dtype)
+    return direct(sections(x, None)[0], None)[0]
+
+
 def _bank(x: Tensor) -> Tensor:
     bank = fb.nn.FilterBank(3, 1000, device=x.device, dtype=x.dtype)
     bank.initialize([100.0, 200.0, 300.0], 50.0)
@@ -35,6 +49,17 @@ def _scan(x: Tensor) -> Tensor:
     def cell(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         h = torch.softmax(0.5 * h.roll(1, -1) + x, -1).flip(-1)
         return h, torch.stack([h, x], -1)
+
+    return fb.scan(cell, torch.zeros_like(x[0]), x)[1]
+
+
+def _moving(x: Tensor) -> Tensor:
+    """What becomes tables of a program: positions, slices, a band."""
+    weight = x.new_full((3, 5), 0.3)
+
+    def cell(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = torch.tanh(fb.band_matmul(h[:, x.new_tensor([2, 0, 1, 4, 3]).long()], weight, 1, 1) + x)
+        return h, h[:, 1:]
 
     return fb.scan(cell, torch.zeros_like(x[0]), x)[1]
 
@@ -69,11 +94,14 @@ CALLS: dict[str, Callable[[Tensor], Tensor]] = {
     "lfilter": lambda x: fb.lfilter(x.new_tensor([0.5, 0.2]), x.new_tensor([1.0, -0.3]), x, dim=0),
     "filtfilt": lambda x: fb.filtfilt(x.new_tensor([0.5, 0.2]), x.new_tensor([1.0, -0.3]), x, dim=0),
     "hop": _hop,
+    "steady": _steady,
+    "modules": _modules,
     "bank": _bank,
     "response": _response,
     "linear_recurrence": lambda x: fb.linear_recurrence(0.9, x, dim=0),
     "band_matmul": lambda x: fb.band_matmul(x, x[:3, 0], lower=1, upper=1),
     "scan": _scan,
+    "moving": _moving,
     "RNN": _layer(fb.nn.RNN),
     "GRU": _layer(fb.nn.GRU),
     "LSTM": _layer(fb.nn.LSTM),
@@ -114,10 +142,16 @@ def test_what_a_cell_makes_is_on_it() -> None:
         fb.scan(cell, torch.zeros_like(x[0]), x)
 
 
-def test_a_bank_without_values_yet() -> None:
+def test_modules_without_values_yet() -> None:
     with torch.device("meta"):
-        bank = fb.nn.FilterBank(3, 1000)
-    assert {p.device.type for p in bank.parameters()} == {"meta"}
+        modules = (
+            fb.nn.FilterBank(3, 1000),
+            fb.nn.SOSFilter(3),
+            fb.nn.LFilter(3),
+            fb.nn.GRU(3, 2),
+            fb.nn.BandRNN(3, 9, 2),
+        )
+    assert {p.device.type for module in modules for p in module.parameters()} == {"meta"}
 
 
 def test_values_out_of_range_are_seen_wherever_numbers_go() -> None:

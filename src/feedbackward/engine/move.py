@@ -109,7 +109,7 @@ def _positions(node: fx.Node) -> set[fx.Node]:
 
 def _run(lowerer: Lowerer, node: fx.Node, numbers: dict[fx.Node, Tensor], padding: int) -> Any:
     args, kwargs = fx.node.map_arg(
-        (node.args, node.kwargs), lambda n: numbers[n] if n in numbers else lowerer.integers(n).cpu()
+        (node.args, node.kwargs), lambda n: numbers[n] if n in numbers else lowerer.integers(n)
     )
     if base_name(node) == "constant_pad_nd":
         args = (args[0], args[1], padding)

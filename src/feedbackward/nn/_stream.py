@@ -48,7 +48,7 @@ def check_shape(name: str, shape: Any) -> tuple[int, ...]:
 
 def wide(name: str, argument: str, value: Any) -> Tensor:
     """Given coefficients in float64, detached, on the CPU, where they are looked at; raise where they are complex."""
-    tensor = as_wide(value).detach()
+    tensor = as_wide(value, "cpu").detach()
     if tensor.is_complex():
         raise TypeError(f"{name}: {argument} is complex, expected real coefficients")
     return tensor.to("cpu", torch.float64)

@@ -76,7 +76,8 @@ class SOSFilter(nn.Module):
         self.max_radius, self.compute_dtype = max_radius, compute_dtype
         self.mix = nn.Parameter(torch.ones(*self.shape, sections, 3, device=device, dtype=dtype))
         self.raw_a = nn.Parameter(torch.empty(*self.shape, sections, 2, device=device, dtype=dtype))
-        start = peaking(space(FIRST, LAST, sections, "octave"), BUTTERWORTH, 0.0, sample_rate=1.0)
+        with torch.device("cpu"):  # where numbers are looked at, also if the weights shall have none yet
+            start = peaking(space(FIRST, LAST, sections, "octave"), BUTTERWORTH, 0.0, sample_rate=1.0)
         with torch.no_grad():
             self.raw_a.copy_(triangle_inverse(start[:, 4:]))
 
