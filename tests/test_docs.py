@@ -69,6 +69,7 @@ def test_code_is_run_by_somebody(page: Path) -> None:
         assert re.search(rf"^{command}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
+@pytest.mark.cpu  # what others compute
 @pytest.mark.filterwarnings("ignore")  # theirs
 @pytest.mark.parametrize(("name", "module"), RUN_HERE.items())
 def test_code_for_which_a_library_may_be_missing(name: str, module: str) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -59,6 +60,18 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(autouse=True)
 def poisoned_memory() -> None:
     """In the place of the fixture that fills torch's memory."""
+
+
+@pytest.fixture(autouse=True)
+def torchs_own_device() -> Iterator[None]:
+    """Keras puts its tensors on a GPU by itself; torch's loaders cannot shuffle under such a default device."""
+    if INSTALLED and BACKEND == "torch":
+        import torch
+
+        with torch.device("cpu"):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture

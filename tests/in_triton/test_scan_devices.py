@@ -15,7 +15,7 @@ from feedbackward.engine.errors import LoweringError
 
 @pytest.fixture(autouse=True)
 def fake() -> Iterator[None]:
-    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()), torch.no_grad():
+    with torch.device("cpu"), FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()), torch.no_grad():
         yield
 
 
