@@ -17,7 +17,10 @@ import torch
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
+FOR_GPUS = bool(torch.version.cuda or torch.version.hip)
+
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks" / "gpu.py").exists(), reason="the benchmarks are not here")
+rehearsal = pytest.mark.skipif(FOR_GPUS, reason="a pretended GPU needs torch for the CPU")
 
 
 def run(*arguments, **environment):
@@ -45,6 +48,7 @@ CASES = (
 
 
 @pytest.mark.skipif(bool(torch.version.cuda or torch.version.hip), reason="a pretended GPU needs a torch for the CPU")
+@rehearsal
 def test_a_rehearsal_checks_and_times_everybody(tmp_path):
     file = tmp_path / "gpu.json"
     done = run("--rehearse", "--json", str(file), "--only", *CASES)
@@ -60,6 +64,7 @@ def test_a_rehearsal_checks_and_times_everybody(tmp_path):
         assert m["error"] is not None or m["trouble"], m
 
 
+@rehearsal
 def test_what_was_not_run_is_in_the_file(tmp_path):
     file = tmp_path / "gpu.json"
     done = run("--rehearse", "--minutes", "0", "--json", str(file), "--only", CASES[0])

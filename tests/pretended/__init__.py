@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import runpy
 import subprocess
 import sys
 import sysconfig
@@ -33,8 +34,6 @@ def install() -> None:
     exchange = ctypes.CDLL(str(_built()), mode=ctypes.RTLD_GLOBAL).exchange_device
     import torch
 
-    if torch.version.cuda or torch.version.hip:
-        raise RuntimeError("this torch has kernels for GPUs of its own: pretended ones need a build for the CPU")
     properties = SimpleNamespace(name="a pretended GPU", major=9, minor=0, warp_size=32, multi_processor_count=132)
     of_module = {
         "_lazy_init": lambda: None,
@@ -93,6 +92,9 @@ def _built() -> Path:
     """The compiled library, made where it is not there yet or is of other sources."""
     (folder,) = importlib.util.find_spec("torch").submodule_search_locations
     torch = Path(folder)
+    version = runpy.run_path(str(torch / "version.py"))
+    if version["cuda"] or version["hip"]:
+        raise RuntimeError("this torch has kernels for GPUs of its own: pretended ones need a build for the CPU")
     key = hashlib.sha256(SOURCE.read_bytes() + (torch / "version.py").read_bytes()).hexdigest()[:16]
     library = SOURCE.parents[2] / "build" / "pretended" / f"gpu-{key}.so"
     if not library.exists():
