@@ -1,4 +1,4 @@
-"""What every test shares: a device, a seed of its own, poisoned fresh memory, and this machine's instruction sets.
+"""What tests share: a device, a seed of their own, poisoned fresh memory, this machine's instruction sets, a browser.
 
 Tensors are made on the CPU, or, with ``FEEDBACKWARD_TEST_DEVICE=cuda``, on a GPU: torch's default device is what tests
 use where they name none. ``pretended`` is a GPU that is not there (`pretended`). Tests of what is the CPU's alone are
@@ -13,6 +13,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,3 +97,12 @@ def instruction_set(request: pytest.FixtureRequest) -> str:
     if missing := INSTRUCTION_SETS[request.param] - _cpu_flags():
         pytest.skip(f"this processor lacks {', '.join(sorted(missing))}")
     return request.param
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser without a network, for pages."""
+    from browser import browser
+
+    with browser() as found:
+        yield found

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 import torch
-from browser import Reader, browser
+from browser import Reader
 from pages import (
     band,
     bank,
@@ -36,12 +33,6 @@ import feedbackward as fb
 
 pytest.importorskip("playwright")
 pytest.importorskip("latex2mathml")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
-        yield found
 
 
 FILTERS = [biquad, bank, cascade, moving_average, sweep, complex_filter, complex_cascade]

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
-from browser import Reader, browser
+from browser import Reader
 from pages import complex_cascade, complex_filter, near, same, saved, shown, texts
 
 pytest.importorskip("playwright")
 pytest.importorskip("latex2mathml")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
-        yield found
 
 
 def test_the_diagram_carries_both_parts_of_the_numbers_of_the_step(chromium, tmp_path):

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
-from browser import Reader, browser, number
+from browser import Reader, number
 from pages import near, rotations, same, saved, selective, shown, smoother, texts
 
 import feedbackward as fb
 
 pytest.importorskip("playwright")
 pytest.importorskip("latex2mathml")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
-        yield found
 
 
 def live(reader: Reader) -> dict[str, str]:
