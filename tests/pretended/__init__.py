@@ -15,7 +15,6 @@ import os
 import runpy
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,8 +101,7 @@ def _built() -> Path:
         made = library.with_suffix(f".{os.getpid()}")
         includes = [f"-I{torch / 'include'}", f"-I{torch / 'include/torch/csrc/api/include'}"]
         libraries = [f"-L{torch / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{torch / 'lib'}"]
-        compiler = os.environ.get("CXX") or (sysconfig.get_config_var("CXX") or "c++").split()[0]
-        command = [compiler, "-std=c++20", "-O1", "-fPIC", "-shared", str(SOURCE), "-o", str(made)]
+        command = [os.environ.get("CXX", "c++"), "-std=c++20", "-O1", "-fPIC", "-shared", str(SOURCE), "-o", str(made)]
         subprocess.run(command + includes + libraries, check=True)
         made.replace(library)
     return library

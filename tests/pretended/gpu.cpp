@@ -4,8 +4,8 @@
 // of their own in backward, and they mix with no tensor of another device. That is where code that has seen the CPU
 // alone goes wrong, and what a suite finds out that runs on them.
 //
-// A backend fallback (docs.pytorch.org/tutorials/advanced/extend_dispatcher.html) lends the memory of every CUDA argument
-// to a CPU tensor, calls the CPU's kernel, and takes back what it returns.
+// A backend fallback (docs.pytorch.org/tutorials/advanced/extend_dispatcher.html) lends the memory of every CUDA
+// argument to a CPU tensor, calls the CPU's kernel, and takes back what it returns.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
