@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
@@ -15,6 +16,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +61,8 @@ def install() -> None:
     torch.UntypedStorage.clone = _cloned
     torch.serialization.register_package(5, lambda storage: None, _restored)
     _write_out()
+    # torch's threads of backward let go of Python's objects after it, which aborts a process that is ending by then.
+    atexit.register(time.sleep, 0.5)
     if os.environ.get("TRITON_INTERPRET") == "1":
         from triton.runtime import driver
 
