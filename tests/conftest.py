@@ -38,8 +38,8 @@ if DEVICE != "cpu":
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if DEVICE == "pretended":  # of torch's mse_loss, called from outside its own dispatch
-        config.addinivalue_line("filterwarnings", "ignore:An output with one or more elements was resized:UserWarning")
+    if DEVICE == "cuda" and not torch.cuda.is_available():
+        raise pytest.UsageError("FEEDBACKWARD_TEST_DEVICE is cuda, but torch finds no GPU: pretended needs none")
     if DEVICE == "cuda":  # of operators of torch's that tests use, and of torch.nn's layers with weights from elsewhere
         config.addinivalue_line("filterwarnings", "ignore:.* does not have a deterministic implementation:UserWarning")
         config.addinivalue_line("filterwarnings", "ignore:RNN module weights are not part of single:UserWarning")
