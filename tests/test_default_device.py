@@ -119,8 +119,8 @@ def test_nothing_of_the_librarys_is_on_it(name: str) -> None:
             y = CALLS[name](x)
             (d_x,) = torch.autograd.grad(y.sum(), x, allow_unused=True)
         results.append((y, d_x))
-    torch.testing.assert_close(results[0], results[-1])
-    torch.testing.assert_close(results[1], results[-1])
+    torch.testing.assert_close(results[0], results[-1], rtol=0, atol=0)
+    torch.testing.assert_close(results[1], results[-1], rtol=0, atol=0)
 
 
 def test_sections_are_where_the_polynomials_are() -> None:

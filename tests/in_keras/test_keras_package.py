@@ -78,9 +78,8 @@ def test_other_devices_are_refused() -> None:
     layer.build((2, 5, 3))
     # A tensor that says where it is, for there need not be such a device.
     tensors = [w.value for w in (layer.cell.recurrent_kernel,)] + [torch.zeros(2, 5, 4), _Elsewhere((2, 4))]
-    with pytest.raises(
-        NotImplementedError, match="BandRNN: a tensor is on xpu, but this version computes on CPU and C"
-    ):
+    sentence = "BandRNN: a tensor is on xpu, but this version computes on CPU and CUDA"
+    with pytest.raises(NotImplementedError, match=sentence):
         feedbackward.keras.backend.run("BandRNN", layer.cell.program(dropped=False, masked=False), tensors)
 
 
