@@ -16,8 +16,8 @@ COLUMNS = {
     "graph": "9.3f",
     "copy": "9.3f",
     "x copy": "9.3g",
+    "extra MB": "9.1f",
 }
-COLUMNS |= {"extra MB": "9.1f"}
 WIDTHS = {name: int(form.split(".")[0]) for name, form in COLUMNS.items()}
 HEAD = f"{'case':<{NAME}}" + "".join(f"{name:>{width}}" for name, width in WIDTHS.items())
 
